@@ -1,0 +1,86 @@
+/**
+ * Bytes under keys. A key is `/`-separated, relative, without `.` or `..` segments; up to 900 characters.
+ * What `put` acknowledged survives a crash.
+ */
+export interface BlobStore {
+  /**
+   * Stores a whole blob, streaming. A failed or aborted put leaves nothing behind.
+   *
+   * @throws conflict with `ifAbsent` when the key is taken; tooLarge past `maxBytes`; invalid for a bad key.
+   */
+  put(key: string, body: BlobBody, options?: PutOptions): Promise<StoredBlob>;
+  /** @returns null when there is no such blob. @throws invalid when the range starts past the end. */
+  get(key: string, range?: ByteRange): Promise<BlobContent | null>;
+  stat(key: string): Promise<BlobStat | null>;
+  /** One page in ascending order of the key. With a delimiter, keys below it fold into `prefixes`. */
+  list(prefix: string, options?: ListOptions): Promise<BlobPage>;
+  /** @returns whether there was one. */
+  delete(key: string): Promise<boolean>;
+  /** An address at which anybody may read or write this one blob until it expires. */
+  signedUrl(key: string, access: SignedAccess): Promise<string>;
+  /**
+   * The blob as a file on the local disk, for libraries that read files. Dispose of it after use; never write to it.
+   *
+   * @throws notFound when there is no such blob.
+   */
+  localFile(key: string): Promise<LocalFile>;
+}
+
+export type BlobBody = ReadableStream<Uint8Array> | Uint8Array;
+
+export interface PutOptions {
+  readonly ifAbsent?: boolean;
+  readonly contentType?: string;
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface BlobStat {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  readonly contentType: string;
+}
+
+export interface StoredBlob {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Lower-case hexadecimal, of the whole content. */
+  readonly sha256: string;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  /** To the end when not given. */
+  readonly length?: number;
+}
+
+export interface BlobContent {
+  readonly stat: BlobStat;
+  readonly stream: ReadableStream<Uint8Array>;
+}
+
+export interface ListOptions {
+  readonly delimiter?: "/";
+  /** Blobs and prefixes together; 1000 by default and at most 5000. */
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface BlobPage {
+  readonly blobs: readonly BlobStat[];
+  readonly prefixes: readonly string[];
+  /** Present when there is more. */
+  readonly cursor?: string;
+}
+
+export interface SignedAccess {
+  readonly method: "GET" | "PUT";
+  readonly expiresInMs: number;
+  /** The server's own address, for stores that serve signed links themselves. */
+  readonly baseUrl: string;
+}
+
+export interface LocalFile extends AsyncDisposable {
+  readonly path: string;
+}

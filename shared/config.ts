@@ -1,0 +1,217 @@
+import path from "node:path";
+import { z } from "zod";
+
+/**
+ * Everything that Ketline reads from its environment, as one typed object. No other module reads `process.env`.
+ */
+export interface Config {
+  readonly database:
+    | { readonly kind: "sqlite"; readonly file: string }
+    | { readonly kind: "postgres"; readonly url: string; readonly entra: boolean; readonly poolSize: number };
+  readonly blobs:
+    | { readonly kind: "file"; readonly directory: string }
+    | { readonly kind: "azure"; readonly containerUrl: string; readonly connectionString?: string };
+  readonly queues:
+    | { readonly kind: "database" }
+    | { readonly kind: "azure"; readonly accountUrl: string; readonly connectionString?: string };
+  readonly quantumWorkspace:
+    | { readonly kind: "local" }
+    | { readonly kind: "azure"; readonly resourceId: string };
+  /** Where embedded stores, temporary files and the signing key live. */
+  readonly dataDirectory: string;
+  readonly host: string;
+  readonly port: number;
+  /** The address that clients reach this server at; used in the links that it hands out. */
+  readonly publicUrl: string | undefined;
+  readonly identity: {
+    readonly entra:
+      | { readonly issuer: string; readonly audience: string; readonly jwksUrl: string }
+      | undefined;
+    readonly easyAuth: boolean;
+    /** A token with the role admin, to create the first stored tokens with. */
+    readonly adminToken: string | undefined;
+  };
+  /** Signs upload and download links; drawn at random and kept in the data directory when not given. */
+  readonly signingKey: string | undefined;
+  readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "silent";
+  /** Worker threads for training, profiling, simulation. */
+  readonly workerThreads: number;
+  /** Jobs that one instance runs at the same time. */
+  readonly jobConcurrency: number;
+  /** Bytes that one upload may hold. */
+  readonly maxUploadBytes: number;
+}
+
+const flag = z
+  .enum(["true", "false", "1", "0", ""])
+  .default("false")
+  .transform((text) => text === "true" || text === "1");
+const azureUrl = (hint: string) => z.url({ protocol: /^https?$/, error: `must be a URL such as ${hint}` });
+
+const Environment = z.object({
+  KETLINE_DATA: z.string().min(1).default("./.ketline"),
+  KETLINE_DATABASE: z
+    .string()
+    .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, 'must be "sqlite:<file>" or "postgres://user@host/database"')
+    .optional(),
+  KETLINE_DATABASE_ENTRA: flag,
+  KETLINE_DATABASE_POOL: z.coerce.number().int().min(1).max(100).default(5),
+  KETLINE_BLOBS: z
+    .string()
+    .regex(
+      /^(file:.+|azure:https?:\/\/.+)$/,
+      'must be "file:<directory>" or "azure:https://<account>.blob.core.windows.net/<container>"',
+    )
+    .optional(),
+  KETLINE_QUEUES: z
+    .string()
+    .regex(
+      /^(database|azure:https?:\/\/.+)$/,
+      'must be "database" or "azure:https://<account>.queue.core.windows.net"',
+    )
+    .default("database"),
+  KETLINE_STORAGE_CONNECTION_STRING: z.string().min(1).optional(),
+  KETLINE_QUANTUM_WORKSPACE: z
+    .string()
+    .regex(
+      /^(local|\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.Quantum\/workspaces\/[^/]+)$/i,
+      'must be "local" or the resource id of a Microsoft.Quantum/workspaces resource',
+    )
+    .default("local"),
+  KETLINE_HOST: z.string().min(1).default("127.0.0.1"),
+  PORT: z.coerce.number().int().min(0).max(65535).default(7071),
+  KETLINE_PUBLIC_URL: azureUrl("https://ketline.example.org").optional(),
+  KETLINE_ENTRA_TENANT_ID: z.string().min(1).optional(),
+  KETLINE_ENTRA_AUDIENCE: z.string().min(1).optional(),
+  KETLINE_ENTRA_ISSUER: azureUrl("https://login.microsoftonline.com/<tenant>/v2.0").optional(),
+  KETLINE_ENTRA_JWKS_URL: azureUrl(
+    "https://login.microsoftonline.com/<tenant>/discovery/v2.0/keys",
+  ).optional(),
+  KETLINE_EASY_AUTH: flag,
+  KETLINE_ADMIN_TOKEN: z.string().min(24, "must have at least 24 characters").optional(),
+  KETLINE_SIGNING_KEY: z.string().min(32, "must have at least 32 characters").optional(),
+  KETLINE_LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "silent"]).default("info"),
+  KETLINE_WORKER_THREADS: z.coerce.number().int().min(1).max(64).default(2),
+  KETLINE_JOB_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(2),
+  KETLINE_MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1024)
+    .default(50 * 1024 ** 3),
+});
+
+/** The names of the variables, for documentation and for the check of the infrastructure templates. */
+export const environmentVariables: readonly string[] = Object.keys(Environment.shape);
+
+/**
+ * Parses environment variables into the configuration.
+ *
+ * @throws Error whose message names each wrong variable, its value (never that of a secret) and what would be right.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const present = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const parsed = Environment.safeParse(present);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      const secret = /TOKEN|KEY|CONNECTION|DATABASE/.test(name);
+      return `${name}${secret ? "" : `="${present[name] ?? ""}"`}: ${issue.message}`;
+    });
+    throw new Error(`The configuration is wrong. ${lines.join("; ")}`);
+  }
+  const variables = parsed.data;
+  const dataDirectory = path.resolve(variables.KETLINE_DATA);
+  const config: Config = {
+    dataDirectory,
+    database: databaseOf(variables, dataDirectory),
+    blobs: blobsOf(variables, dataDirectory),
+    queues:
+      variables.KETLINE_QUEUES === "database"
+        ? { kind: "database" }
+        : {
+            kind: "azure",
+            accountUrl: variables.KETLINE_QUEUES.slice("azure:".length),
+            ...connection(variables),
+          },
+    quantumWorkspace:
+      variables.KETLINE_QUANTUM_WORKSPACE === "local"
+        ? { kind: "local" }
+        : { kind: "azure", resourceId: variables.KETLINE_QUANTUM_WORKSPACE },
+    host: variables.KETLINE_HOST,
+    port: variables.PORT,
+    publicUrl: variables.KETLINE_PUBLIC_URL?.replace(/\/$/, ""),
+    identity: {
+      entra: entraOf(variables),
+      easyAuth: variables.KETLINE_EASY_AUTH,
+      adminToken: variables.KETLINE_ADMIN_TOKEN,
+    },
+    signingKey: variables.KETLINE_SIGNING_KEY,
+    logLevel: variables.KETLINE_LOG_LEVEL,
+    workerThreads: variables.KETLINE_WORKER_THREADS,
+    jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
+    maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
+  };
+  if (!isLoopback(config.host) && !identityConfigured(config)) {
+    throw new Error(
+      `KETLINE_HOST="${config.host}": without an identity Ketline listens on loopback only. Set KETLINE_ENTRA_TENANT_ID ` +
+        "and KETLINE_ENTRA_AUDIENCE, KETLINE_ADMIN_TOKEN or, behind Easy Auth, KETLINE_EASY_AUTH=true; or use 127.0.0.1.",
+    );
+  }
+  return config;
+}
+
+/** The configuration of this process. */
+export function processConfig(overrides: Readonly<Record<string, string>> = {}): Config {
+  return loadConfig({ ...process.env, ...overrides });
+}
+
+export function identityConfigured(config: Config): boolean {
+  const { entra, easyAuth, adminToken } = config.identity;
+  return entra !== undefined || easyAuth || adminToken !== undefined;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+type Variables = z.infer<typeof Environment>;
+
+function databaseOf(variables: Variables, dataDirectory: string): Config["database"] {
+  const url = variables.KETLINE_DATABASE ?? `sqlite:${path.join(dataDirectory, "ketline.db")}`;
+  if (url.startsWith("sqlite:")) return { kind: "sqlite", file: path.resolve(url.slice("sqlite:".length)) };
+  return {
+    kind: "postgres",
+    url,
+    entra: variables.KETLINE_DATABASE_ENTRA,
+    poolSize: variables.KETLINE_DATABASE_POOL,
+  };
+}
+
+function blobsOf(variables: Variables, dataDirectory: string): Config["blobs"] {
+  const url = variables.KETLINE_BLOBS ?? `file:${path.join(dataDirectory, "blobs")}`;
+  if (url.startsWith("file:")) return { kind: "file", directory: path.resolve(url.slice("file:".length)) };
+  return { kind: "azure", containerUrl: url.slice("azure:".length), ...connection(variables) };
+}
+
+function connection(variables: Variables): { connectionString?: string } {
+  const connectionString = variables.KETLINE_STORAGE_CONNECTION_STRING;
+  return connectionString === undefined ? {} : { connectionString };
+}
+
+function entraOf(variables: Variables): Config["identity"]["entra"] {
+  const tenant = variables.KETLINE_ENTRA_TENANT_ID;
+  const audience = variables.KETLINE_ENTRA_AUDIENCE;
+  const base = tenant === undefined ? undefined : `https://login.microsoftonline.com/${tenant}`;
+  const issuer = variables.KETLINE_ENTRA_ISSUER ?? (base && `${base}/v2.0`);
+  const jwksUrl = variables.KETLINE_ENTRA_JWKS_URL ?? (base && `${base}/discovery/v2.0/keys`);
+  if (issuer === undefined && jwksUrl === undefined && audience === undefined) return undefined;
+  if (issuer === undefined || jwksUrl === undefined || audience === undefined) {
+    throw new Error(
+      "The configuration is wrong. Entra sign-in needs KETLINE_ENTRA_AUDIENCE and KETLINE_ENTRA_TENANT_ID " +
+        "(or KETLINE_ENTRA_ISSUER with KETLINE_ENTRA_JWKS_URL)",
+    );
+  }
+  return { issuer, audience, jwksUrl };
+}

@@ -1,0 +1,69 @@
+/**
+ * The errors of the whole application, by meaning. Code throws these; each protocol maps them once
+ * (see `shared/http/protocols.ts`). A message says what was wrong, with which value, and what would be right.
+ */
+export type ErrorKind =
+  | "invalid"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "conflict"
+  | "precondition_failed"
+  | "too_large"
+  | "unsupported"
+  | "rate_limited"
+  | "unavailable"
+  | "timeout";
+
+export interface ErrorDetails {
+  /** The part of the request at fault, as the caller wrote it, e.g. `inputs[0].shape`. */
+  readonly field?: string;
+  /** A code of one protocol that says more than the kind, e.g. MLflow's `RESOURCE_ALREADY_EXISTS`. */
+  readonly code?: string;
+  /** Seconds after which the same request may succeed. */
+  readonly retryAfterSeconds?: number;
+  /** Further members of the error's body, where the protocol has room for them. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+export class KetlineError extends Error {
+  readonly kind: ErrorKind;
+  readonly details: ErrorDetails;
+
+  constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = "KetlineError";
+    this.kind = kind;
+    this.details = details;
+  }
+}
+
+type Thrower = (message: string, details?: ErrorDetails) => KetlineError;
+const of =
+  (kind: ErrorKind): Thrower =>
+  (message, details) =>
+    new KetlineError(kind, message, details);
+
+/** The request is wrong in itself; sending it again cannot help. */
+export const invalid = of("invalid");
+/** Nobody is known behind the request, or the credential is not good. */
+export const unauthenticated = of("unauthenticated");
+/** The caller is known and may not do this. */
+export const forbidden = of("forbidden");
+export const notFound = of("not_found");
+/** The request contradicts what is stored: it exists already, or its state does not allow this. */
+export const conflict = of("conflict");
+/** The caller's `If-Match` or expected revision is not the current one. */
+export const preconditionFailed = of("precondition_failed");
+export const tooLarge = of("too_large");
+/** The thing is understood and this server does not do it. */
+export const unsupported = of("unsupported");
+export const rateLimited = of("rate_limited");
+/** Something the server needs is not there now; sending the request again later may help. */
+export const unavailable = of("unavailable");
+export const timedOut = of("timeout");
+
+export function isKetlineError(error: unknown, kind?: ErrorKind): error is KetlineError {
+  return error instanceof KetlineError && (kind === undefined || error.kind === kind);
+}

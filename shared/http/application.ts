@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { type Context, Hono } from "hono";
+import type { Logger } from "pino";
+import type { z } from "zod";
+import { forbidden, invalid, isKetlineError, notFound, timedOut, unauthenticated } from "../errors.ts";
+import { type Actor, allows, type Identity } from "../identity/actor.ts";
+import { readJson } from "./body.ts";
+import { errorReply, protocolOfPath } from "./protocols.ts";
+import type { Call, Reply, Route } from "./route.ts";
+
+export interface ApplicationOptions {
+  readonly routes: readonly Route[];
+  readonly identity: Identity;
+  readonly logger: Logger;
+  /** The address to write into links; the caller's own view of it when not given. */
+  readonly publicUrl?: string | undefined;
+  /** Told of every answer, for metrics. */
+  readonly observe?: (observation: RequestObservation) => void;
+}
+
+export interface RequestObservation {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+const defaultTimeoutMs = 30_000;
+const defaultMaxBodyBytes = 1024 ** 2;
+const requestIdPattern = /^[\w.:-]{1,128}$/;
+
+/**
+ * The one application behind both doors. For each route: request id, authentication, the role, parsing by its schemas,
+ * a time limit, the answer in the protocol of the route, and one line in the access log.
+ */
+export function createApplication(options: ApplicationOptions): Hono {
+  const app = new Hono();
+  for (const route of options.routes) {
+    app.on(route.method, route.path, (context) => answer(route, context, options));
+  }
+  app.notFound((context) => {
+    const { path, method } = context.req;
+    return errorResponse(
+      protocolOfPath(path),
+      notFound(`Nothing answers ${method} ${path}.`, { code: "ENDPOINT_NOT_FOUND" }),
+      requestIdOf(context.req.raw),
+    );
+  });
+  return app;
+}
+
+async function answer(route: Route, context: Context, options: ApplicationOptions): Promise<Response> {
+  const started = performance.now();
+  const request = context.req.raw;
+  const requestId = requestIdOf(request);
+  const timeoutMs = route.timeoutMs ?? defaultTimeoutMs;
+  const timeout = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+  let actor: Actor = nobody;
+  let response: Response;
+  try {
+    actor = await authorise(route, request, options.identity);
+    const call = await parse(route, context, actor, requestId, options.publicUrl, timeout);
+    const work = Promise.resolve(route.handle(call as Call<never, never, never>));
+    response = toResponse(
+      await (timeout === undefined ? work : withTimeout(work, timeout, timeoutMs)),
+      requestId,
+    );
+  } catch (error) {
+    response = errorResponse(route.protocol, error, requestId);
+    if (response.status >= 500) {
+      const level = isKetlineError(error) ? "warn" : "error";
+      options.logger[level]({ requestId, route: route.path, err: error }, "request failed");
+    }
+  }
+  const durationMs = performance.now() - started;
+  options.logger.info(
+    {
+      requestId,
+      method: request.method,
+      path: context.req.path,
+      status: response.status,
+      durationMs,
+      actor: actor.id,
+    },
+    "request",
+  );
+  options.observe?.({ method: request.method, route: route.path, status: response.status, durationMs });
+  return response;
+}
+
+const nobody: Actor = { id: "nobody", name: "nobody", role: "viewer", source: "system" };
+
+async function authorise(route: Route, request: Request, identity: Identity): Promise<Actor> {
+  const actor = await identity.authenticate(request);
+  if (route.role === "public") return actor ?? nobody;
+  if (actor === null) {
+    throw unauthenticated(
+      "This needs a credential: a bearer token, or a Ketline token as the Basic password.",
+    );
+  }
+  if (!allows(actor, route.role)) {
+    throw forbidden(`${actor.name} has the role ${actor.role}; this needs ${route.role}.`);
+  }
+  return actor;
+}
+
+async function parse(
+  route: Route,
+  context: Context,
+  actor: Actor,
+  requestId: string,
+  publicUrl: string | undefined,
+  timeout: AbortSignal | undefined,
+): Promise<Call<unknown, unknown, unknown>> {
+  const request = context.req.raw;
+  const rawParams: Record<string, string> = context.req.param();
+  const params = route.params === undefined ? rawParams : check(route.params, rawParams, "path");
+  const url = new URL(request.url);
+  const rawQuery = queryOf(url.searchParams);
+  const query = route.query === undefined ? rawQuery : check(route.query, rawQuery, "query");
+  const body =
+    route.body === undefined || route.body === "stream"
+      ? undefined
+      : check(route.body, await readJson(request, route.maxBodyBytes ?? defaultMaxBodyBytes), "body");
+  const signal = timeout === undefined ? request.signal : AbortSignal.any([request.signal, timeout]);
+  return { params, query, body, actor, request, requestId, signal, baseUrl: publicUrl ?? url.origin };
+}
+
+/** Repeated keys become a list. */
+function queryOf(search: URLSearchParams): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = {};
+  for (const key of new Set(search.keys())) {
+    const values = search.getAll(key);
+    query[key] = values.length === 1 ? (values[0] ?? "") : values;
+  }
+  return query;
+}
+
+function check(schema: z.ZodType, value: unknown, where: string): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw invalidBySchema(parsed.error, value, where);
+}
+
+/** One sentence per wrong field, each with the value that was sent and what would be right. */
+export function invalidBySchema(error: z.ZodError, value: unknown, where: string) {
+  const sentences = error.issues.slice(0, 5).map((issue) => {
+    const field = issue.path.length === 0 ? where : issue.path.map(String).join(".");
+    const sent = issue.path.reduce<unknown>(
+      (at, key) =>
+        typeof at === "object" && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined,
+      value,
+    );
+    const shown = sent === undefined ? "is missing" : `is ${JSON.stringify(sent).slice(0, 100)}`;
+    return `${field} ${shown}: ${issue.message}`;
+  });
+  const first = error.issues[0]?.path.map(String).join(".");
+  return invalid(sentences.join("; "), first ? { field: first } : {});
+}
+
+function withTimeout<T>(work: Promise<T>, timeout: AbortSignal, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const expire = () =>
+      reject(timedOut(`No answer within ${timeoutMs / 1000} s; a job is the way for longer work.`));
+    timeout.addEventListener("abort", expire, { once: true });
+    work.then(resolve, reject).finally(() => timeout.removeEventListener("abort", expire));
+  });
+}
+
+function toResponse(reply: Reply, requestId: string): Response {
+  if (reply instanceof Response) {
+    if (!reply.headers.has("x-request-id")) reply.headers.set("x-request-id", requestId);
+    return reply;
+  }
+  return new Response(reply.status === 204 ? null : JSON.stringify(reply.json), {
+    status: reply.status,
+    headers: { "content-type": "application/json", "x-request-id": requestId, ...reply.headers },
+  });
+}
+
+function errorResponse(protocol: Route["protocol"], error: unknown, requestId: string): Response {
+  const { status, body, contentType, headers } = errorReply(protocol, error, requestId);
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, "content-type": contentType, "x-request-id": requestId },
+  });
+}
+
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && requestIdPattern.test(given) ? given : randomUUID();
+}

@@ -1,0 +1,60 @@
+import { invalid, tooLarge } from "../errors.ts";
+
+/**
+ * Reads a body whole, up to a limit.
+ *
+ * @throws tooLarge past the limit, without reading on.
+ */
+export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > maxBytes) throw exceeds(maxBytes, declared);
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw exceeds(maxBytes, size);
+    chunks.push(chunk);
+  }
+  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}
+
+/**
+ * Reads a JSON body up to a limit; an empty body is `undefined`.
+ *
+ * @throws invalid when it is not JSON in UTF-8.
+ */
+export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+  const bytes = await readBytes(request, maxBytes);
+  if (bytes.byteLength === 0) return undefined;
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw invalid(`The body is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Passes a stream on and fails it with tooLarge once it exceeds the limit. */
+export function limitBytes(stream: ReadableStream<Uint8Array>, maxBytes: number): ReadableStream<Uint8Array> {
+  let size = 0;
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        size += chunk.byteLength;
+        if (size > maxBytes) controller.error(exceeds(maxBytes, size));
+        else controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+function exceeds(maxBytes: number, seen: number) {
+  return tooLarge(`The body has ${seen} bytes or more; at most ${maxBytes} are taken here.`);
+}

@@ -1,0 +1,10 @@
+export {
+  type ApplicationOptions,
+  createApplication,
+  invalidBySchema,
+  type RequestObservation,
+} from "./application.ts";
+export { limitBytes, readBytes, readJson } from "./body.ts";
+export { openApiDocument } from "./openapi.ts";
+export { errorReply } from "./protocols.ts";
+export { type Call, type JsonReply, json, type Protocol, type Reply, type Route, route } from "./route.ts";

@@ -1,0 +1,80 @@
+import type { z } from "zod";
+import type { Actor, Role } from "../identity/actor.ts";
+
+/** Which protocol's error format and conventions a path follows. */
+export type Protocol = "ketline" | "mlflow" | "inference" | "scoring" | "quantum";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What a handler is given: the request, parsed and authorised. */
+export interface Call<
+  Params = Record<string, string>,
+  Query = Record<string, string | string[]>,
+  Body = unknown,
+> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  /** Nobody on public routes that were called without a credential. */
+  readonly actor: Actor;
+  readonly request: Request;
+  /** The address that the caller used to reach this server, without a trailing slash. */
+  readonly baseUrl: string;
+  readonly requestId: string;
+  /** Aborted when the caller goes away or the route's time is up. */
+  readonly signal: AbortSignal;
+}
+
+/** A JSON answer; anything else is a `Response`. */
+export interface JsonReply {
+  readonly status: number;
+  readonly json: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+export type Reply = Response | JsonReply;
+
+export interface RouteResponse {
+  readonly description: string;
+  readonly schema?: z.ZodType;
+  /** application/json where there is a schema. */
+  readonly contentType?: string;
+}
+
+export interface RouteSpec<Params, Query, Body> {
+  readonly method: Method;
+  /** Hono's syntax: `/api/v1/datasets/:name`, `/artifacts/:path{.+}`. */
+  readonly path: string;
+  readonly protocol: Protocol;
+  /** The least role that may call it; `public` needs no credential. */
+  readonly role: Role | "public";
+  readonly summary: string;
+  readonly description?: string;
+  /** The heading it stands under in the reference, e.g. `Datasets`. */
+  readonly tag: string;
+  readonly params?: z.ZodType<Params>;
+  readonly query?: z.ZodType<Query>;
+  /** A schema for a JSON body; `stream` leaves `request.body` to the handler. No body is read without it. */
+  readonly body?: z.ZodType<Body> | "stream";
+  /** The most bytes that a JSON body may have; 1 MiB by default. */
+  readonly maxBodyBytes?: number;
+  /** 30 s by default; 0 for no limit (streams, hot paths that keep their own). */
+  readonly timeoutMs?: number;
+  readonly responses: Readonly<Record<number, RouteResponse>>;
+  handle(call: Call<Params, Query, Body>): Promise<Reply> | Reply;
+}
+
+/** A route of any shape, as the application mounts it. */
+export type Route = RouteSpec<never, never, never>;
+
+/** Declares a route; the types of params, query and body follow from its schemas. */
+export function route<
+  Params = Record<string, string>,
+  Query = Record<string, string | string[]>,
+  Body = undefined,
+>(spec: RouteSpec<Params, Query, Body>): Route {
+  return spec as unknown as Route;
+}
+
+export function json(body: unknown, status = 200, headers?: Readonly<Record<string, string>>): JsonReply {
+  return headers === undefined ? { status, json: body } : { status, json: body, headers };
+}

@@ -1,0 +1,47 @@
+/** What a caller may do, from least to most; each role includes the ones before it. */
+export const roles = ["viewer", "contributor", "operator", "admin"] as const;
+export type Role = (typeof roles)[number];
+
+/** Who makes a request or runs a job. */
+export interface Actor {
+  /** Stable and unique: an Entra object id, a token's id, or a name of Ketline's own such as `schedule:daily`. */
+  readonly id: string;
+  /** For people to read. */
+  readonly name: string;
+  readonly role: Role;
+  readonly source: "entra" | "token" | "easy-auth" | "loopback" | "system";
+}
+
+/** Ketline itself, when a timer or a policy acts. */
+export function systemActor(name: string): Actor {
+  return { id: `system:${name}`, name, role: "admin", source: "system" };
+}
+
+export function allows(actor: Actor, role: Role): boolean {
+  return roles.indexOf(actor.role) >= roles.indexOf(role);
+}
+
+/** Finds out who is behind a request. */
+export interface Identity {
+  /**
+   * @returns null when the request carries no credential and anonymous callers are nobody.
+   * @throws unauthenticated when it carries one that is not good.
+   */
+  authenticate(request: Request): Promise<Actor | null>;
+}
+
+/** One change, written down with who made it. Values must not hold secrets. */
+export interface AuditEntry {
+  readonly actor: Actor;
+  /** `<noun>.<verb>`, e.g. `deployment.rollback`. */
+  readonly action: string;
+  /** What was changed, e.g. `deployment/late-flights`. */
+  readonly subject: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+  readonly reason?: string;
+}
+
+export interface AuditLog {
+  record(entry: AuditEntry): Promise<void>;
+}

@@ -1,0 +1,89 @@
+import type { z } from "zod";
+import type { Actor, Role } from "../identity/actor.ts";
+
+/** Work that may take over a second: recorded, leased to one worker, followed, cancelled and retried. */
+export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: JobState;
+  readonly spec: unknown;
+  /** What the kind's `run` returned; null until it succeeded. */
+  readonly result: unknown;
+  /** Why it failed or was cancelled, for people to read. */
+  readonly error: string | null;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** From 0 to 1. */
+  readonly progress: number;
+  readonly progressMessage: string | null;
+  readonly idempotencyKey: string | null;
+  readonly createdBy: string;
+  readonly createdMs: number;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+}
+
+/** One kind of job. `run` may be called twice for the same job, after a crash: it must be idempotent. */
+export interface JobKind<Spec = unknown, Result = unknown> {
+  /** `<capability>.<verb>`, e.g. `training.fit`. */
+  readonly kind: string;
+  readonly spec: z.ZodType<Spec>;
+  /** The role that may submit and cancel it. */
+  readonly role: Role;
+  /** 3 by default. A KetlineError of kind invalid, not_found, conflict or forbidden is not tried again. */
+  readonly maxAttempts?: number;
+  /** One hour by default. */
+  readonly timeoutMs?: number;
+  run(context: JobContext<Spec>): Promise<Result>;
+}
+
+export interface JobContext<Spec> {
+  readonly jobId: string;
+  readonly spec: Spec;
+  readonly attempt: number;
+  readonly actor: Actor;
+  /** Aborted when the job is cancelled, its time is up, or the process stops. */
+  readonly signal: AbortSignal;
+  log(line: string): void;
+  /** @param done from 0 to 1 */
+  progress(done: number, message?: string): void;
+}
+
+export interface SubmitOptions {
+  readonly actor: Actor;
+  /** Submitting again with the same key and kind returns the first job. */
+  readonly idempotencyKey?: string;
+  readonly delayMs?: number;
+}
+
+/** Submitting and following jobs: what capabilities see of them. */
+export interface Jobs {
+  /** Makes a kind known to this instance; at start-up, before any job runs. */
+  register<Spec, Result>(kind: JobKind<Spec, Result>): void;
+  submit<Spec, Result>(kind: JobKind<Spec, Result>, spec: Spec, options: SubmitOptions): Promise<Job>;
+  get(id: string): Promise<Job>;
+  /** Asks it to stop. A queued job is cancelled at once, a running one when its worker hears of it. */
+  cancel(id: string, actor: Actor, reason?: string): Promise<Job>;
+}
+
+/** CPU-heavy functions on worker threads. */
+export interface WorkerPool {
+  /**
+   * Runs the default export of a module on a worker thread: `(task, report) => result`, where `report(done, message)`
+   * passes progress on. Task and result are structured clones. Aborting ends the thread.
+   *
+   * @param module always written `new URL("./name.worker.ts", import.meta.url)`, so that the build finds it.
+   */
+  run<Task, Result>(
+    module: URL,
+    task: Task,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress?: (done: number, message?: string) => void;
+      readonly transfer?: readonly ArrayBuffer[];
+    },
+  ): Promise<Result>;
+  close(): Promise<void>;
+}

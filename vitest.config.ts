@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+/** The four kinds of test that CONTRIBUTING.md describes, each in files named after it. */
+const project = (name: string, testTimeoutMs: number) => ({
+  test: {
+    name,
+    include: [`test/**/*.${name}.test.ts`],
+    environment: "node",
+    pool: "forks" as const,
+    testTimeout: testTimeoutMs,
+    hookTimeout: 120_000,
+  },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project("unit", 30_000),
+      project("api", 60_000),
+      project("contract", 60_000),
+      project("clients", 300_000),
+    ],
+  },
+});

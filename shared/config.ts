@@ -1,5 +1,6 @@
 import path from "node:path";
 import { z } from "zod";
+import { version } from "./version.ts";
 
 /**
  * Everything that Ketline reads from its environment, as one typed object. No other module reads `process.env`.
@@ -40,6 +41,8 @@ export interface Config {
   readonly jobConcurrency: number;
   /** Bytes that one upload may hold. */
   readonly maxUploadBytes: number;
+  /** What is recorded beside runs and predictions as the code that made them: a release or a commit. */
+  readonly codeVersion: string;
 }
 
 const flag = z
@@ -98,6 +101,7 @@ const Environment = z.object({
     .int()
     .min(1024)
     .default(50 * 1024 ** 3),
+  KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),
 });
 
 /** The names of the variables, for documentation and for the check of the infrastructure templates. */
@@ -152,6 +156,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     workerThreads: variables.KETLINE_WORKER_THREADS,
     jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
     maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
+    codeVersion: variables.KETLINE_CODE_VERSION,
   };
   if (!isLoopback(config.host) && !identityConfigured(config)) {
     throw new Error(

@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { z } from "zod";
+import { notFound } from "../errors.ts";
+import { openApiDocument } from "./openapi.ts";
+import { json, type Route, route } from "./route.ts";
+
+export interface SystemOptions {
+  /** Every other route of the application: what the API description describes. */
+  readonly routes: readonly Route[];
+  readonly version: string;
+  /** Fails when something that every request needs is away. */
+  readonly ready: () => Promise<void>;
+}
+
+const assets: Readonly<Record<string, string>> = {
+  "swagger-ui.css": "text/css; charset=utf-8",
+  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+};
+
+/** Probes, the description of the API and a reference rendered from it. The reference needs no other host. */
+export function systemRoutes(options: SystemOptions): readonly Route[] {
+  const require = createRequire(import.meta.url);
+  const system: Route[] = [
+    route({
+      method: "GET",
+      path: "/",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "Leads to the API reference",
+      responses: { 302: { description: "To /docs" } },
+      handle: () => new Response(null, { status: 302, headers: { location: "/docs" } }),
+    }),
+    route({
+      method: "GET",
+      path: "/health",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "Whether the server answers and reaches its database",
+      responses: {
+        200: { description: "OK", contentType: "text/plain" },
+        503: { description: "Something is away" },
+      },
+      handle: async () => {
+        await options.ready();
+        return plain("OK");
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/version",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "The version of the server",
+      responses: { 200: { description: "For example 0.1.0", contentType: "text/plain" } },
+      handle: () => plain(options.version),
+    }),
+    route({
+      method: "GET",
+      path: "/openapi.json",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "This description, as OpenAPI 3.1",
+      responses: {
+        200: { description: "An OpenAPI 3.1 document", schema: z.record(z.string(), z.unknown()) },
+      },
+      handle: () => json(openApiDocument([...options.routes, ...system], options.version)),
+    }),
+    route({
+      method: "GET",
+      path: "/docs",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "The API reference, for people",
+      responses: { 200: { description: "A page", contentType: "text/html" } },
+      handle: () =>
+        new Response(referencePage, {
+          headers: {
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": `default-src 'none'; script-src 'self' 'sha256-${scriptHash}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'`,
+          },
+        }),
+    }),
+    route({
+      method: "GET",
+      path: "/docs/:asset",
+      protocol: "ketline",
+      role: "public",
+      tag: "System",
+      summary: "The script and the style of the reference",
+      responses: { 200: { description: "A file", contentType: "application/octet-stream" } },
+      handle: async ({ params }) => {
+        const asset = params["asset"] ?? "";
+        const contentType = assets[asset];
+        if (contentType === undefined) throw notFound(`The reference has no file "${asset}".`);
+        const directory = path.dirname(require.resolve("swagger-ui-dist/package.json"));
+        return new Response(await readFile(path.join(directory, asset)), {
+          headers: { "content-type": contentType, "cache-control": "public, max-age=86400" },
+        });
+      },
+    }),
+  ];
+  return system;
+}
+
+function plain(text: string): Response {
+  return new Response(text, { headers: { "content-type": "text/plain; charset=utf-8" } });
+}
+
+/** The page's one inline script, allowed by its hash in the policy of the page. */
+const referenceScript =
+  'SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, validatorUrl: null, tryItOutEnabled: true });';
+
+const scriptHash = createHash("sha256").update(referenceScript).digest("base64");
+
+const referencePage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Ketline API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="reference"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script>${referenceScript}</script>
+</body>
+</html>
+`;

@@ -1,0 +1,4 @@
+export type { Prediction, PredictionListener } from "./prediction.ts";
+export type { Deployment, DeploymentChange, DeploymentRevision, Variant } from "./schemas.ts";
+export type { ChangeAuthor, Page, PageRequest, Serving } from "./serving.ts";
+export type { Datatype, Tensor, TensorData, Tensors } from "./tensors.ts";

@@ -1,0 +1,19 @@
+export {
+  type AttributeValue,
+  buildModel,
+  type ElementType,
+  elementTypeCode,
+  mlDomain,
+  node,
+  tensor,
+  tensorInfo,
+} from "./build.ts";
+export {
+  decodeModel,
+  encodeModel,
+  modelExternalData,
+  modelMetadata,
+  modelNodes,
+  modelOperators,
+  setModelMetadata,
+} from "./model.ts";

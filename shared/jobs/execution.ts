@@ -1,0 +1,239 @@
+import type { Logger } from "pino";
+import type { Clock } from "../clock.ts";
+import { type ErrorKind, isKetlineError } from "../errors.ts";
+import type { Actor } from "../identity/actor.ts";
+import type { JobKind } from "./job.ts";
+import { clip, type JobBook } from "./jobs.ts";
+import type { Ending, JobLogRow, JobRow, Lease, Report } from "./store.ts";
+
+export interface ExecutionOptions {
+  readonly jobs: JobBook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly leaseMs: number;
+  readonly everySecond: (beat: () => void) => () => void;
+}
+
+export type InterruptionKind = "cancelled" | "timeout" | "stopping" | "lease_lost";
+
+/** Why a job's signal was aborted. */
+export class JobInterruption extends Error {
+  readonly why: InterruptionKind;
+
+  constructor(why: InterruptionKind, message: string) {
+    super(message);
+    this.name = "JobInterruption";
+    this.why = why;
+  }
+}
+
+/** One attempt of one job, from the claim to the end of its lease. */
+export interface Execution {
+  /** Resolves when the attempt is over and its end is written; rejects only when it could not be written. */
+  readonly done: Promise<void>;
+  /** Aborts the job's signal; work that has not ended `graceMs` later is left behind and its result ignored. */
+  interrupt(why: InterruptionKind, message: string, graceMs?: number): void;
+}
+
+const defaultTimeoutMs = 3600_000;
+const defaultGraceMs = 10_000;
+/** The lease is renewed when a third of it has passed, so that one renewal may fail. */
+const renewals = 3;
+const longestLog = 20_000;
+const mostBufferedLines = 2_000;
+const longestResultBytes = 1024 ** 2;
+
+/** Errors that the same spec would meet again. */
+const final: ReadonlySet<ErrorKind> = new Set([
+  "invalid",
+  "not_found",
+  "conflict",
+  "forbidden",
+  "unsupported",
+  "too_large",
+]);
+
+/** Runs a job that was claimed: `row` is what the claim returned. */
+export function createExecution(
+  options: ExecutionOptions,
+  kind: JobKind,
+  row: JobRow,
+  lease: Lease,
+): Execution {
+  const { jobs, clock, leaseMs } = options;
+  const logger = options.logger.child({ jobId: row.id, kind: row.kind, attempt: row.attempt });
+  const controller = new AbortController();
+  const record = createRecord(row, clock);
+  const startedMs = clock();
+  const timeoutMs = kind.timeoutMs ?? defaultTimeoutMs;
+  let leaseUntilMs = startedMs + leaseMs;
+  let beating: Promise<void> | undefined;
+  let graceTimer: NodeJS.Timeout | undefined;
+  let giveUp: (reason: JobInterruption) => void = () => {};
+  const givenUp = new Promise<never>((_, reject) => {
+    giveUp = reject;
+  });
+  givenUp.catch(() => {});
+
+  const interruption = (): JobInterruption | undefined =>
+    controller.signal.aborted ? (controller.signal.reason as JobInterruption) : undefined;
+
+  function interrupt(why: InterruptionKind, message: string, graceMs = defaultGraceMs): void {
+    if (controller.signal.aborted) return;
+    const reason = new JobInterruption(why, message);
+    graceTimer = setTimeout(() => giveUp(reason), graceMs);
+    controller.abort(reason);
+  }
+
+  function beat(): void {
+    if (beating !== undefined) return;
+    const nowMs = clock();
+    if (nowMs - startedMs >= timeoutMs) {
+      interrupt("timeout", `It was not done within ${timeoutMs / 1000} s, the limit of ${row.kind}.`);
+    }
+    const renewalDue = leaseUntilMs - nowMs <= leaseMs - leaseMs / renewals;
+    if (!renewalDue && !record.changed()) return;
+    beating = renew(nowMs).finally(() => {
+      beating = undefined;
+    });
+  }
+
+  async function renew(nowMs: number): Promise<void> {
+    const report = record.take();
+    try {
+      const held = await jobs.store.heartbeat(lease, nowMs + leaseMs, report);
+      if (held === null) {
+        interrupt("lease_lost", "Another worker has taken this job over.", 0);
+        return;
+      }
+      leaseUntilMs = nowMs + leaseMs;
+      if (held.cancelReason !== null) interrupt("cancelled", held.cancelReason);
+    } catch (error) {
+      record.putBack(report);
+      logger.warn({ err: error }, "a heartbeat could not be written");
+      if (clock() >= leaseUntilMs) interrupt("lease_lost", "The lease could not be renewed in time.", 0);
+    }
+  }
+
+  async function run(): Promise<Ending> {
+    try {
+      const result = await Promise.race([givenUp, work()]);
+      const encoded = JSON.stringify(result ?? null);
+      const sizeBytes = Buffer.byteLength(encoded);
+      if (sizeBytes <= longestResultBytes) return { state: "succeeded", result: encoded };
+      return { state: "failed", error: `Its result has ${sizeBytes} bytes; large results belong in a blob.` };
+    } catch (error) {
+      return endingOf(error);
+    }
+  }
+
+  async function work(): Promise<unknown> {
+    const spec = kind.spec.safeParse(JSON.parse(row.spec));
+    if (!spec.success) throw new UnreadableSpec(row.kind, spec.error);
+    return kind.run({
+      jobId: row.id,
+      spec: spec.data,
+      attempt: row.attempt,
+      actor: JSON.parse(row.actor) as Actor,
+      signal: controller.signal,
+      log: record.log,
+      progress: record.progress,
+    });
+  }
+
+  /** Work that was interrupted fails in ways of its own: the reason of the interruption is what counts. */
+  function endingOf(error: unknown): Ending {
+    const interrupted = interruption();
+    if (interrupted?.why === "cancelled") return { state: "cancelled", error: clip(interrupted.message) };
+    if (interrupted !== undefined && interrupted.why !== "timeout") {
+      return { state: "queued", error: null, dueMs: clock(), countAttempt: false };
+    }
+    const cause = interrupted ?? error;
+    const message = clip(cause instanceof Error ? cause.message : String(cause));
+    const hopeless = cause instanceof UnreadableSpec || (isKetlineError(cause) && final.has(cause.kind));
+    if (hopeless || row.attempt >= row.max_attempts) {
+      logger.warn({ err: cause }, "job failed");
+      return { state: "failed", error: message };
+    }
+    const delayMs = backoffMs(row.attempt);
+    record.log(`Attempt ${row.attempt} failed: ${message} Trying again in ${delayMs / 1000} s.`);
+    logger.info({ err: cause, delayMs }, "attempt failed");
+    return { state: "queued", error: message, dueMs: clock() + delayMs, countAttempt: true };
+  }
+
+  async function execute(): Promise<void> {
+    const stopBeating = options.everySecond(beat);
+    let ending: Ending;
+    try {
+      ending = await run();
+    } finally {
+      stopBeating();
+      clearTimeout(graceTimer);
+    }
+    await beating;
+    const ended = await jobs.store.finish(lease, clock(), record.take(), ending);
+    if (ended === null) {
+      logger.warn("the end of the job was not written: another worker has taken it over");
+      return;
+    }
+    if (ended.state === "queued") await jobs.wake(ended.id, ended.due_ms - clock());
+    else jobs.ended(ended);
+  }
+
+  return { done: execute(), interrupt };
+}
+
+class UnreadableSpec extends Error {
+  constructor(kind: string, cause: Error) {
+    super(`Its spec is not one that this version of ${kind} reads: ${cause.message}`, { cause });
+  }
+}
+
+/** 5 s, 20 s, 80 s … up to 10 minutes. */
+export function backoffMs(attempt: number): number {
+  return Math.min(5_000 * 4 ** (attempt - 1), 600_000);
+}
+
+/** Collects progress and log lines between heartbeats. */
+function createRecord(row: JobRow, clock: Clock) {
+  let progress = 0;
+  let progressMessage: string | null = null;
+  let changed = false;
+  let lines: JobLogRow[] = [];
+  let lineNumber = row.log_count;
+
+  function log(text: string): void {
+    for (const line of text.split("\n")) {
+      if (lineNumber > longestLog || lines.length >= mostBufferedLines) return;
+      lineNumber++;
+      const full = lineNumber > longestLog || lines.length === mostBufferedLines - 1;
+      lines.push({
+        job_id: row.id,
+        line_number: lineNumber,
+        attempt: row.attempt,
+        at_ms: clock(),
+        line: full ? "… further lines are not kept" : clip(line),
+      });
+    }
+  }
+
+  return {
+    log,
+    progress(done: number, message?: string): void {
+      progress = Number.isFinite(done) ? Math.min(1, Math.max(0, done)) : progress;
+      if (message !== undefined) progressMessage = clip(message, 500);
+      changed = true;
+    },
+    changed: () => changed || lines.length > 0,
+    take(): Report {
+      const report = { progress, progressMessage, lines };
+      lines = [];
+      changed = false;
+      return report;
+    },
+    putBack(report: Report): void {
+      lines = [...report.lines, ...lines];
+      changed = true;
+    },
+  };
+}

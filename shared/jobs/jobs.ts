@@ -1,0 +1,268 @@
+import { randomUUID } from "node:crypto";
+import { EventEmitter } from "node:events";
+import type { Logger } from "pino";
+import type { Capability } from "../capability.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../database/index.ts";
+import { conflict, forbidden, invalid, notFound } from "../errors.ts";
+import { invalidBySchema } from "../http/index.ts";
+import { type Actor, type AuditLog, allows } from "../identity/actor.ts";
+import type { MessageQueue } from "../queues/message-queue.ts";
+import type { Job, JobKind, Jobs, SubmitOptions } from "./job.ts";
+import { jobRoutes } from "./routes.ts";
+import {
+  createJobStore,
+  type JobFilter,
+  type JobPosition,
+  type JobRow,
+  type JobStore,
+  jobOf,
+} from "./store.ts";
+
+/** The queue whose messages are the ids of jobs to run. */
+export const jobQueue = "ketline-jobs";
+
+export interface JobsOptions {
+  readonly database: Database;
+  readonly queue: MessageQueue;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+  readonly logger: Logger;
+  readonly kinds?: readonly JobKind<never, unknown>[];
+  /** Told of every job that ended, whoever ended it. */
+  readonly onEnded?: (job: Job) => void;
+}
+
+export interface LogLine {
+  readonly line: number;
+  readonly attempt: number;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** What the routes, the runner and the composition root see of the jobs, beyond what capabilities do. */
+export interface JobBook extends Jobs, Capability {
+  list(filter: JobFilter, after: JobPosition | undefined, limit: number): Promise<readonly Job[]>;
+  /** Lines after `afterLine` (0 for the beginning), oldest first. */
+  logs(id: string, afterLine: number, limit: number): Promise<readonly LogLine[]>;
+  /** Queues a failed or cancelled job again, with the attempts of its kind. */
+  retry(id: string, actor: Actor): Promise<Job>;
+  /**
+   * Puts right what messages and workers that were lost left behind: wakes each due job for which no message was sent
+   * in the last `unwokenMs` (a minute by default), and ends those that cannot be run again.
+   *
+   * @returns how many jobs were woken.
+   */
+  sweep(unwokenMs?: number): Promise<number>;
+  /** Ends the jobs whose worker went away and that cannot be run again. */
+  endAbandoned(): Promise<void>;
+  readonly kinds: ReadonlyMap<string, JobKind>;
+  readonly store: JobStore;
+  /** Sends the message that wakes a worker. A message that cannot be sent is left to the sweep. */
+  wake(id: string, delayMs: number): Promise<void>;
+  readonly ended: (row: JobRow) => void;
+  /** What happens in this process, so that a runner beside it need not wait for its next poll. */
+  readonly local: EventEmitter<{ woken: []; cancelled: [id: string, reason: string] }>;
+}
+
+/** A job that waits this long after its last message gets another one. */
+const wakeAgainMs = 60_000;
+const sweepPage = 500;
+/** Azure Storage Queues hide a message for 7 days at most; the sweep wakes what waits longer. */
+const longestDelayMs = 7 * 24 * 3600_000;
+
+export function createJobs(options: JobsOptions): JobBook {
+  const { database, queue, clock, audit, logger } = options;
+  const store = createJobStore(database);
+  const kinds = new Map<string, JobKind>();
+  const local: JobBook["local"] = new EventEmitter();
+
+  const ended = (row: JobRow): void => {
+    options.onEnded?.(jobOf(row));
+  };
+
+  const find = async (id: string): Promise<JobRow> => {
+    const row = await store.get(id);
+    if (row === undefined) throw notFound(`There is no job "${id}".`);
+    return row;
+  };
+
+  const wake = async (id: string, delayMs: number): Promise<void> => {
+    try {
+      await queue.send(jobQueue, id, { delayMs: Math.min(Math.max(0, delayMs), longestDelayMs) });
+    } catch (error) {
+      logger.warn({ jobId: id, err: error }, "no message could be sent for a job; the sweep will wake it");
+    }
+    local.emit("woken");
+  };
+
+  /** The role that a job of this row's kind asks for; admin when the kind is not known here. */
+  const authorise = (kind: string, actor: Actor, verb: string): void => {
+    const role = kinds.get(kind)?.role ?? "admin";
+    if (!allows(actor, role)) {
+      throw forbidden(`${actor.name} has the role ${actor.role}; to ${verb} a ${kind} job needs ${role}.`);
+    }
+  };
+
+  const jobs: Omit<JobBook, "routes"> = {
+    kinds,
+    store,
+    local,
+    wake,
+    ended,
+    jobKinds: [],
+    timers: [
+      {
+        name: "jobs-sweep",
+        schedule: "0 * * * * *",
+        run: async () => {
+          await jobs.sweep();
+        },
+      },
+    ],
+
+    register(kind) {
+      const known = kinds.get(kind.kind);
+      if (known !== undefined) throw new Error(`Two kinds of job are named "${kind.kind}".`);
+      kinds.set(kind.kind, kind as unknown as JobKind);
+    },
+
+    async submit<Spec, Result>(kind: JobKind<Spec, Result>, spec: Spec, submission: SubmitOptions) {
+      const { actor, idempotencyKey = null, delayMs = 0 } = submission;
+      if (!kinds.has(kind.kind)) throw new Error(`The kind of job "${kind.kind}" is not registered.`);
+      authorise(kind.kind, actor, "submit");
+      const parsed = kind.spec.safeParse(spec);
+      if (!parsed.success) throw invalidBySchema(parsed.error, spec, "spec");
+      checkIdempotencyKey(idempotencyKey);
+      const nowMs = clock();
+      const row: JobRow = {
+        id: randomUUID(),
+        kind: kind.kind,
+        state: "queued",
+        spec: JSON.stringify(parsed.data),
+        result: null,
+        error: null,
+        attempt: 0,
+        max_attempts: kind.maxAttempts ?? defaultAttempts,
+        progress: 0,
+        progress_message: null,
+        idempotency_key: idempotencyKey,
+        actor: JSON.stringify(actor),
+        created_ms: nowMs,
+        started_ms: null,
+        ended_ms: null,
+        due_ms: nowMs + delayMs,
+        woken_ms: nowMs,
+        lease: null,
+        lease_owner: null,
+        lease_until_ms: null,
+        cancel_reason: null,
+        log_count: 0,
+      };
+      if (!(await store.insert(row))) {
+        const first = await store.byIdempotencyKey(kind.kind, idempotencyKey ?? "");
+        if (first === undefined) throw conflict(`A ${kind.kind} job with this key was removed just now.`);
+        return jobOf(first);
+      }
+      await audit.record({
+        actor,
+        action: "job.submit",
+        subject: `job/${row.id}`,
+        after: { kind: kind.kind, idempotencyKey },
+      });
+      await wake(row.id, delayMs);
+      return jobOf(row);
+    },
+
+    get: async (id) => jobOf(await find(id)),
+
+    async cancel(id, actor, reason) {
+      const before = await find(id);
+      authorise(before.kind, actor, "cancel");
+      const why = clip(`Cancelled by ${actor.name}${reason === undefined ? "." : `: ${reason}`}`);
+      const idle = await store.cancelIdle(id, why, clock());
+      const row = idle ?? (await store.requestCancel(id, why)) ?? (await find(id));
+      if (row.state === "succeeded" || row.state === "failed") {
+        throw conflict(`Job ${id} has ${row.state} already; only a queued or running job can be cancelled.`);
+      }
+      if (before.state === "cancelled") return jobOf(row);
+      await audit.record({
+        actor,
+        action: "job.cancel",
+        subject: `job/${id}`,
+        before: { state: before.state },
+        after: { state: row.state },
+        ...(reason === undefined ? {} : { reason }),
+      });
+      if (idle === undefined) local.emit("cancelled", id, why);
+      else ended(idle);
+      return jobOf(row);
+    },
+
+    async retry(id, actor) {
+      const before = await find(id);
+      authorise(before.kind, actor, "retry");
+      const attempts = kinds.get(before.kind)?.maxAttempts ?? defaultAttempts;
+      const row = await store.requeue(id, attempts, clock());
+      if (row === undefined) {
+        throw conflict(`Job ${id} is ${before.state}; only a failed or cancelled job can be tried again.`);
+      }
+      await audit.record({
+        actor,
+        action: "job.retry",
+        subject: `job/${id}`,
+        before: { state: before.state },
+        after: { state: row.state },
+      });
+      await wake(id, 0);
+      return jobOf(row);
+    },
+
+    list: async (filter, after, limit) => (await store.list(filter, after, limit)).map(jobOf),
+
+    async logs(id, afterLine, limit) {
+      await find(id);
+      const rows = await store.logs(id, afterLine, limit);
+      return rows.map((row) => ({
+        line: row.line_number,
+        attempt: row.attempt,
+        atMs: row.at_ms,
+        text: row.line,
+      }));
+    },
+
+    async endAbandoned() {
+      for (const row of await store.endAbandoned(clock())) ended(row);
+    },
+
+    async sweep(unwokenMs = wakeAgainMs) {
+      await jobs.endAbandoned();
+      const nowMs = clock();
+      let woken = 0;
+      for (;;) {
+        const ids = await store.claimWaking([...kinds.keys()], nowMs, nowMs - unwokenMs, sweepPage);
+        for (const id of ids) await wake(id, 0);
+        woken += ids.length;
+        if (ids.length < sweepPage) return woken;
+      }
+    },
+  };
+  for (const kind of options.kinds ?? []) jobs.register(kind);
+  const book: JobBook = Object.assign(jobs, { routes: [] });
+  return Object.assign(book, { routes: jobRoutes(book) });
+}
+
+export const defaultAttempts = 3;
+
+/** What people read about a job is kept short; PostgreSQL's text cannot hold a NUL. */
+export function clip(text: string, length = 2000): string {
+  const clean = text.replaceAll("\u0000", "");
+  return clean.length <= length ? clean : `${clean.slice(0, length - 1)}…`;
+}
+
+function checkIdempotencyKey(key: string | null): void {
+  if (key === null || /^[\x20-\x7e]{1,200}$/.test(key)) return;
+  throw invalid(
+    `The idempotency key ${JSON.stringify(key).slice(0, 100)} is not 1 to 200 printable ASCII characters.`,
+  );
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import type { Clock } from "../clock.ts";
+import type { MessageQueue, QueueMessage } from "../queues/message-queue.ts";
+import { createExecution, type Execution } from "./execution.ts";
+import { type JobBook, jobQueue } from "./jobs.ts";
+
+export interface JobRunnerOptions {
+  readonly jobs: JobBook;
+  readonly queue: MessageQueue;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Jobs that run at the same time. */
+  readonly concurrency: number;
+  /** Names this process in the lease, for people to read. */
+  readonly instanceId: string;
+  /** How long a silent worker keeps its job; 30 s by default. */
+  readonly leaseMs?: number;
+  /** Calls `beat` every so often until the returned function is called; a timer of one second by default. */
+  readonly everySecond?: (beat: () => void) => () => void;
+}
+
+/** What became of one attempt to run a job: `ran`, or why there was nothing to run here. */
+export type RunOutcome = "ran" | "not_due" | "held_or_ended" | "unknown_kind" | "missing";
+
+export interface JobRunner {
+  /** Runs one job if it is due and nobody holds it; resolves when this attempt is over. */
+  runOne(jobId: string): Promise<RunOutcome>;
+  /** Runs everything that is due now, until nothing is. @returns how many attempts were made. */
+  drain(): Promise<number>;
+  sweep(): Promise<number>;
+  /** Follows the queue until `stop`. */
+  start(): void;
+  /** Interrupts what runs and gives it back, so that another start takes it up at once. */
+  stop(graceMs?: number): Promise<void>;
+  /** Ids of the jobs that run here now. */
+  running(): readonly string[];
+}
+
+const shortestPollMs = 200;
+const longestPollMs = 2_000;
+/** Long enough to claim the job; the job's own lease counts from then on. */
+const visibilityMs = 60_000;
+
+export function createJobRunner(options: JobRunnerOptions): JobRunner {
+  const { jobs, queue, clock, logger, concurrency, instanceId, leaseMs = 30_000 } = options;
+  const everySecond = options.everySecond ?? secondTimer;
+  const executions = new Map<string, Execution>();
+  let loop: Promise<void> | undefined;
+  let stopping = false;
+  let wakeUp: () => void = () => {};
+
+  jobs.local.on("cancelled", (id, reason) => executions.get(id)?.interrupt("cancelled", reason));
+  jobs.local.on("woken", () => wakeUp());
+
+  /** Takes the job for this process. The attempt runs on after this resolves, under `attempt`. */
+  async function take(jobId: string): Promise<{ attempt: Promise<void> } | Exclude<RunOutcome, "ran">> {
+    const nowMs = clock();
+    const seen = await jobs.store.get(jobId);
+    if (seen === undefined) return "missing";
+    const kind = jobs.kinds.get(seen.kind);
+    if (kind === undefined) return "unknown_kind";
+    const lease = { jobId, token: randomUUID() };
+    const row = await jobs.store.claim(lease, instanceId, nowMs, nowMs + leaseMs);
+    if (row === undefined) {
+      return seen.state === "queued" && seen.due_ms > nowMs ? "not_due" : "held_or_ended";
+    }
+    const execution = createExecution({ jobs, clock, logger, leaseMs, everySecond }, kind, row, lease);
+    executions.set(jobId, execution);
+    const attempt = execution.done.finally(() => executions.delete(jobId));
+    if (stopping) execution.interrupt("stopping", stopReason);
+    return { attempt };
+  }
+
+  async function runOne(jobId: string): Promise<RunOutcome> {
+    const taken = await take(jobId);
+    if (typeof taken === "string") return taken;
+    await taken.attempt;
+    return "ran";
+  }
+
+  /** The message has done its work once the job's lease is held: from here the lease and the sweep see to it. */
+  async function answer(message: QueueMessage, active: Set<Promise<void>>): Promise<void> {
+    try {
+      const taken = await take(message.body);
+      if (taken === "not_due") {
+        const row = await jobs.store.get(message.body);
+        if (row !== undefined) await jobs.wake(row.id, row.due_ms - clock());
+      }
+      await queue.complete(message);
+      if (typeof taken === "string") return;
+      const attempt = taken.attempt.catch((error: unknown) => {
+        logger.error({ jobId: message.body, err: error }, "the end of a job could not be written");
+      });
+      active.add(attempt);
+      attempt.finally(() => active.delete(attempt));
+    } catch (error) {
+      logger.error({ jobId: message.body, err: error }, "a job could not be started");
+      await queue.retry(message, { delayMs: 5_000 }).catch(() => {});
+    }
+  }
+
+  async function follow(): Promise<void> {
+    const active = new Set<Promise<void>>();
+    let pollMs = shortestPollMs;
+    await jobs.sweep(0).catch((error: unknown) => logger.error({ err: error }, "the sweep failed"));
+    while (!stopping) {
+      const free = concurrency - active.size;
+      if (free <= 0) {
+        await Promise.race(active);
+        continue;
+      }
+      const woken = new Promise<void>((resolve) => {
+        wakeUp = resolve;
+      });
+      const messages = await queue
+        .receive(jobQueue, { max: Math.min(free, 32), visibilityMs })
+        .catch((error: unknown) => {
+          logger.error({ err: error }, "the queue of jobs could not be read");
+          return [];
+        });
+      for (const message of messages) await answer(message, active);
+      if (messages.length > 0) {
+        pollMs = shortestPollMs;
+      } else {
+        pollMs = await idle(pollMs, woken, active);
+      }
+    }
+    await Promise.all(active);
+  }
+
+  /** Waits until something may have arrived. @returns how long to wait the next time. */
+  async function idle(pollMs: number, woken: Promise<void>, active: Set<Promise<void>>): Promise<number> {
+    let timer: NodeJS.Timeout | undefined;
+    const slept = new Promise<"slept">((resolve) => {
+      timer = setTimeout(() => resolve("slept"), pollMs);
+    });
+    const reason = await Promise.race([slept, woken, ...active]);
+    clearTimeout(timer);
+    return reason === "slept" ? Math.min(pollMs * 2, longestPollMs) : shortestPollMs;
+  }
+
+  return {
+    runOne,
+    sweep: () => jobs.sweep(),
+    running: () => [...executions.keys()],
+
+    async drain() {
+      let attempts = 0;
+      for (;;) {
+        await jobs.endAbandoned();
+        const due = await jobs.store.due([...jobs.kinds.keys()], clock(), concurrency);
+        const outcomes = await Promise.all(due.map(runOne));
+        const ran = outcomes.filter((outcome) => outcome === "ran").length;
+        attempts += ran;
+        if (ran === 0) return attempts;
+      }
+    },
+
+    start() {
+      if (loop !== undefined) return;
+      stopping = false;
+      loop = follow();
+    },
+
+    async stop(graceMs = 10_000) {
+      stopping = true;
+      wakeUp();
+      for (const execution of executions.values()) execution.interrupt("stopping", stopReason, graceMs);
+      await Promise.allSettled([...executions.values()].map((execution) => execution.done));
+      await loop;
+      loop = undefined;
+    },
+  };
+}
+
+const stopReason = "The server that ran the job is stopping.";
+
+function secondTimer(beat: () => void): () => void {
+  const timer = setInterval(beat, 1000);
+  return () => clearInterval(timer);
+}

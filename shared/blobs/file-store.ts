@@ -1,0 +1,294 @@
+import { createHash, type Hash } from "node:crypto";
+import { constants, type Stats } from "node:fs";
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  unlink,
+} from "node:fs/promises";
+import path from "node:path";
+import { type Clock, systemClock } from "../clock.ts";
+import { conflict, invalid, notFound } from "../errors.ts";
+import type {
+  BlobBody,
+  BlobPage,
+  BlobStat,
+  BlobStore,
+  ByteRange,
+  ListOptions,
+  PutOptions,
+  StoredBlob,
+} from "./blob-store.ts";
+import { boundsOf, chunksOf, streamFile } from "./bodies.ts";
+import { defaultContentType } from "./content-types.ts";
+import { codeOf, commitInto, openTemporary, pruneEmpty, sweepTemporaries } from "./durable-files.ts";
+import { afterCursor, cursorAfter, walk } from "./file-listing.ts";
+import { checkKey, checkPrefix, directoryName, fileName } from "./keys.ts";
+import { createBlobLinks } from "./links.ts";
+
+export interface FileStoreOptions {
+  readonly directory: string;
+  /** Signs the links of `signedUrl`, which `blobRoutes` serves. */
+  readonly signingKey: string;
+  readonly clock?: Clock;
+}
+
+const abandonedAfterMs = 60 * 60_000;
+
+/**
+ * Blobs as files.
+ *
+ * ```
+ * <directory>/data/<key>      the content and nothing else, so that any library can read it
+ * <directory>/types/<key>     its content type, only where the extension of the key does not say it
+ * <directory>/incoming/<id>   what is still being uploaded
+ * ```
+ *
+ * A put writes to `incoming`, syncs the file, gives it its name (`link` for `ifAbsent`, which only one of two writers
+ * can win; `rename` otherwise) and syncs the directories. A crash leaves the old blob or the new one whole. The content
+ * type of an overwritten blob may then be that of the other one: it is a hint, and the content is never mixed.
+ */
+export async function createFileStore(options: FileStoreOptions): Promise<BlobStore> {
+  const { clock = systemClock } = options;
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const directory = await realpath(options.directory);
+  const [data, types, incoming] = ["data", "types", "incoming"].map((name) => path.join(directory, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const room of [data, types, incoming]) await mkdir(room, { recursive: true });
+  await sweepTemporaries(incoming, Date.now() - abandonedAfterMs);
+  const links = createBlobLinks({ signingKey: options.signingKey, clock });
+  const turns = createTurns();
+
+  async function put(key: string, body: BlobBody, putOptions: PutOptions = {}): Promise<StoredBlob> {
+    checkKey(key);
+    const { ifAbsent = false, contentType = defaultContentType(key) } = putOptions;
+    if (ifAbsent && (await statFile(fileOf(data, key))) !== null) throw taken(key);
+    const temporary = await openTemporary(incoming);
+    try {
+      const hash = createHash("sha256");
+      let sizeBytes: number;
+      try {
+        sizeBytes = await write(temporary.handle, hash, body, putOptions);
+        await temporary.handle.sync();
+      } finally {
+        await temporary.handle.close();
+      }
+      await turns.take(key, async () => {
+        await commit(key, temporary.file, ifAbsent);
+        await setContentType(key, contentType);
+      });
+      return { key, sizeBytes, sha256: hash.digest("hex") };
+    } finally {
+      await rm(temporary.file, { force: true });
+    }
+  }
+
+  async function commit(key: string, temporary: string, ifAbsent: boolean): Promise<void> {
+    const file = fileOf(data, key);
+    try {
+      await commitInto(data, path.dirname(file), async () => {
+        await refuseLinks(path.dirname(file));
+        await (ifAbsent ? link(temporary, file) : rename(temporary, file));
+      });
+    } catch (error) {
+      if (codeOf(error) === "EEXIST") throw taken(key);
+      throw error;
+    }
+  }
+
+  async function setContentType(key: string, contentType: string): Promise<void> {
+    const file = fileOf(types, key);
+    if (contentType === defaultContentType(key)) {
+      await rm(file, { force: true });
+      return;
+    }
+    const temporary = await openTemporary(incoming);
+    try {
+      await temporary.handle.writeFile(contentType);
+      await temporary.handle.sync();
+    } finally {
+      await temporary.handle.close();
+    }
+    await commitInto(types, path.dirname(file), () => rename(temporary.file, file));
+  }
+
+  async function contentTypeOf(key: string): Promise<string> {
+    try {
+      return await readFile(fileOf(types, key), "utf8");
+    } catch (error) {
+      if (isAbsent(error)) return defaultContentType(key);
+      throw error;
+    }
+  }
+
+  async function statOf(key: string, stats: Stats): Promise<BlobStat> {
+    return {
+      key,
+      sizeBytes: stats.size,
+      modifiedMs: Math.floor(stats.mtimeMs),
+      contentType: await contentTypeOf(key),
+    };
+  }
+
+  async function get(key: string, range?: ByteRange) {
+    checkKey(key);
+    const handle = await openBlob(key);
+    if (handle === null) return null;
+    try {
+      const stats = await handle.stat();
+      const { start, end } = boundsOf(range, stats.size);
+      return { stat: await statOf(key, stats), stream: streamFile(handle, start, end) };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async function openBlob(key: string): Promise<FileHandle | null> {
+    const file = fileOf(data, key);
+    try {
+      await refuseLinks(path.dirname(file));
+      return await open(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+    } catch (error) {
+      if (isAbsent(error)) return null;
+      throw error;
+    }
+  }
+
+  async function stat(key: string): Promise<BlobStat | null> {
+    checkKey(key);
+    const stats = await statFile(fileOf(data, key));
+    return stats === null ? null : statOf(key, stats);
+  }
+
+  async function list(prefix: string, listOptions: ListOptions = {}): Promise<BlobPage> {
+    checkPrefix(prefix);
+    const { limit = 1000, cursor, delimiter } = listOptions;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 5000) {
+      throw invalid(`limit is ${limit}; it is a whole number from 1 to 5000.`, { field: "limit" });
+    }
+    const blobs: BlobStat[] = [];
+    const prefixes: string[] = [];
+    let last = "";
+    for await (const listed of walk(data, {
+      prefix,
+      delimiter: delimiter !== undefined,
+      after: afterCursor(cursor),
+    })) {
+      if (blobs.length + prefixes.length === limit) return { blobs, prefixes, cursor: cursorAfter(last) };
+      if (listed.kind === "prefix") {
+        prefixes.push(listed.key);
+      } else {
+        const found = await stat(listed.key);
+        if (found === null) continue; // deleted since its directory was read
+        blobs.push(found);
+      }
+      last = listed.key;
+    }
+    return { blobs, prefixes };
+  }
+
+  async function remove(key: string): Promise<boolean> {
+    checkKey(key);
+    return turns.take(key, async () => {
+      const file = fileOf(data, key);
+      try {
+        await refuseLinks(path.dirname(file));
+        await unlink(file);
+      } catch (error) {
+        if (isAbsent(error)) return false;
+        throw error;
+      }
+      await rm(fileOf(types, key), { force: true });
+      await pruneEmpty(data, path.dirname(file));
+      await pruneEmpty(types, path.dirname(fileOf(types, key)));
+      return true;
+    });
+  }
+
+  async function localFile(key: string) {
+    checkKey(key);
+    const file = fileOf(data, key);
+    if ((await statFile(file)) === null) throw notFound(`There is no blob "${key}".`);
+    return { path: file, [Symbol.asyncDispose]: async () => {} };
+  }
+
+  /** A link placed inside the tree by somebody else must not lead out of it. */
+  async function refuseLinks(parent: string): Promise<void> {
+    if ((await realpath(parent)) !== parent) throw invalid(`"${parent}" leads through a symbolic link.`);
+  }
+
+  async function statFile(file: string): Promise<Stats | null> {
+    try {
+      await refuseLinks(path.dirname(file));
+      const stats = await lstat(file);
+      return stats.isFile() ? stats : null;
+    } catch (error) {
+      if (isAbsent(error)) return null;
+      throw error;
+    }
+  }
+
+  return {
+    put,
+    get,
+    stat,
+    list,
+    delete: remove,
+    localFile,
+    signedUrl: async (key, access) => links.blobUrl(key, access),
+  };
+}
+
+async function write(handle: FileHandle, hash: Hash, body: BlobBody, options: PutOptions): Promise<number> {
+  let sizeBytes = 0;
+  for await (const chunk of chunksOf(body, options)) {
+    hash.update(chunk);
+    for (let written = 0; written < chunk.byteLength; ) {
+      written += (await handle.write(chunk, written)).bytesWritten;
+    }
+    sizeBytes += chunk.byteLength;
+  }
+  options.signal?.throwIfAborted();
+  return sizeBytes;
+}
+
+/** Changes of one key happen one after the other, so that a content and its type belong together. */
+function createTurns() {
+  const last = new Map<string, Promise<unknown>>();
+  return {
+    async take<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+      const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
+      last.set(key, turn);
+      try {
+        return await turn;
+      } finally {
+        if (last.get(key) === turn) last.delete(key);
+      }
+    },
+  };
+}
+
+function fileOf(room: string, key: string): string {
+  const segments = key.split("/");
+  const name = segments.pop() ?? "";
+  return path.join(room, ...segments.map(directoryName), fileName(name));
+}
+
+function isAbsent(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
+}
+
+function taken(key: string) {
+  return conflict(`The blob "${key}" exists already.`, { code: "BlobAlreadyExists" });
+}

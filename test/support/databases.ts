@@ -1,0 +1,86 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { PGlite, types } from "@electric-sql/pglite";
+import { PGliteDialect } from "kysely";
+import pg from "pg";
+import { type Database, databaseFrom, type Migration, openDatabase } from "../../shared/database/index.ts";
+import { postgresUrl } from "./postgres.ts";
+
+/** One kind of database that Ketline runs on. */
+export interface DatabaseCase {
+  readonly name: string;
+  /** A new empty database with these migrations; `close` removes it. */
+  open(migrations: readonly Migration[]): Promise<Database>;
+}
+
+/**
+ * Every database that stores are tested against: SQLite in a temporary file, PGlite in memory and, where
+ * KETLINE_TEST_POSTGRES names a server, PostgreSQL with a database for each test.
+ *
+ * ```ts
+ * describe.each(databaseCases())("a store on $name", ({ open }) => { … });
+ * ```
+ */
+export function databaseCases(): DatabaseCase[] {
+  const cases: DatabaseCase[] = [
+    { name: "SQLite", open: openSqlite },
+    { name: "PGlite", open: openPglite },
+  ];
+  const url = postgresUrl();
+  if (url !== undefined) {
+    cases.push({ name: "PostgreSQL", open: (migrations) => openPostgres(url, migrations) });
+  }
+  return cases;
+}
+
+async function openSqlite(migrations: readonly Migration[]): Promise<Database> {
+  const directory = await mkdtemp(path.join(tmpdir(), "ketline-test-"));
+  const file = path.join(directory, "test.db");
+  const database = await openDatabase({ kind: "sqlite", file }, migrations);
+  return closingWith(database, () => rm(directory, { recursive: true, force: true }));
+}
+
+async function openPglite(migrations: readonly Migration[]): Promise<Database> {
+  // bigint as a number, as Ketline's own drivers give it.
+  const pglite = await PGlite.create({ parsers: { [types.INT8]: Number } });
+  return databaseFrom("postgres", new PGliteDialect({ pglite }), migrations);
+}
+
+async function openPostgres(url: string, migrations: readonly Migration[]): Promise<Database> {
+  const name = `ketline_test_${randomBytes(8).toString("hex")}`;
+  await administer(url, `create database ${name} template template0`);
+  const own = new URL(url);
+  own.pathname = `/${name}`;
+  try {
+    const database = await openDatabase(
+      { kind: "postgres", url: own.href, entra: false, poolSize: 5 },
+      migrations,
+    );
+    return closingWith(database, () => administer(url, `drop database if exists ${name} with (force)`));
+  } catch (error) {
+    await administer(url, `drop database if exists ${name} with (force)`);
+    throw error;
+  }
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+function closingWith(database: Database, after: () => Promise<void>): Database {
+  return {
+    ...database,
+    close: async () => {
+      await database.close();
+      await after();
+    },
+  };
+}

@@ -1,0 +1,8 @@
+export type {
+  AliasChange,
+  ModelPage,
+  ModelSummary,
+  ModelVersion,
+  NewVersion,
+  Registry,
+} from "./registry.ts";

@@ -1,0 +1,8 @@
+export type {
+  LogBatch,
+  LoggedMetric,
+  LoggedModelRef,
+  NewRun,
+  RunDataset,
+  Tracking,
+} from "./tracking.ts";

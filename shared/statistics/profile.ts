@@ -1,7 +1,7 @@
 import { hashInteger, hashText } from "./hash.ts";
 import { histogram } from "./histogram.ts";
 import { moments } from "./moments.ts";
-import { quantiles, sortedFinite } from "./quantiles.ts";
+import { sortedFinite } from "./quantiles.ts";
 import { emptySample, offer, settle } from "./sample.ts";
 
 /**
@@ -144,17 +144,18 @@ function numericReference(
 }
 
 /**
- * Quantile edges without repetitions. A value on which several quantiles fall holds more than a bin's share by itself:
- * the next larger value becomes an edge too, so that it gets a bin of its own.
+ * Quantile edges, each a value that was seen, without repetitions; so no bin of the reference is empty. A value on
+ * which several quantiles fall holds more than a bin's share by itself: the next larger value becomes an edge too, so
+ * that it gets a bin of its own.
  */
 function frozenEdges(sorted: Float64Array, bins: number): number[] {
   const first = sorted[0];
   const last = sorted.at(-1);
   if (first === undefined || last === undefined) return [];
   if (first === last) return [first, last];
-  const raw = quantiles(
-    sorted,
-    Array.from({ length: bins + 1 }, (_, i) => i / bins),
+  const raw = Array.from(
+    { length: bins + 1 },
+    (_, i) => sorted[Math.min(Math.floor((i * sorted.length) / bins), sorted.length - 1)] ?? last,
   );
   const edges = new Set<number>();
   raw.forEach((edge, index) => {

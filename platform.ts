@@ -1,0 +1,94 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Hono } from "hono";
+import { sql } from "kysely";
+import { createEnvironments } from "./environments/index.ts";
+import { loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
+import type { Capability, Timer } from "./shared/capability.ts";
+import { type Clock, systemClock } from "./shared/clock.ts";
+import type { Config } from "./shared/config.ts";
+import { openDatabase } from "./shared/database/index.ts";
+import { unavailable } from "./shared/errors.ts";
+import { createApplication, type Route, systemRoutes } from "./shared/http/index.ts";
+import { createAuditLog, createIdentity, identityMigrations } from "./shared/identity/index.ts";
+import {
+  createJobRunner,
+  createJobs,
+  createWorkerPool,
+  type JobRunner,
+  jobMigrations,
+} from "./shared/jobs/index.ts";
+import { openMessageQueue, queueMigrations } from "./shared/queues/index.ts";
+import { createLogger, type Logger } from "./shared/telemetry/index.ts";
+import { version } from "./shared/version.ts";
+
+/** Everything behind the doors. */
+export interface Platform {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** The whole application: `app.fetch(request)`. */
+  readonly app: Hono;
+  readonly routes: readonly Route[];
+  readonly timers: readonly Timer[];
+  readonly runner: JobRunner;
+  /** Writes out what capabilities have buffered. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The composition root: opens the configured stores, wires the capabilities to them and mounts their routes. */
+export async function createPlatform(config: Config, clock: Clock = systemClock): Promise<Platform> {
+  const logger = createLogger(config);
+  const database = await openDatabase(config.database, [
+    ...jobMigrations,
+    ...queueMigrations,
+    ...identityMigrations,
+  ]);
+  const signingKey = config.signingKey ?? (await loadSigningKey(config.dataDirectory));
+  const blobs = await openBlobStore(config.blobs, { signingKey, clock });
+  const queue = await openMessageQueue(config.queues, { database, clock });
+  const audit = createAuditLog({ database, clock });
+  const identity = createIdentity({ config, database, clock, audit });
+  const workers = createWorkerPool({ threads: config.workerThreads });
+  const jobs = createJobs({ database, queue, clock, audit, logger });
+  const instanceId = `${hostname()}-${randomUUID().slice(0, 8)}`;
+  const runner = createJobRunner({
+    jobs,
+    queue,
+    clock,
+    logger,
+    concurrency: config.jobConcurrency,
+    instanceId,
+  });
+
+  const capabilities: Capability[] = [jobs, identity, audit, createEnvironments()];
+  for (const kind of capabilities.flatMap((capability) => capability.jobKinds)) jobs.register(kind);
+
+  const routes = capabilities.flatMap((capability) => capability.routes);
+  const ready = async () => {
+    try {
+      await sql`select 1`.execute(database.tables());
+    } catch (cause) {
+      throw unavailable("The database does not answer.", { cause, retryAfterSeconds: 5 });
+    }
+  };
+  const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
+  const app = createApplication({ routes: allRoutes, identity, logger, publicUrl: config.publicUrl });
+
+  return {
+    config,
+    logger,
+    app,
+    routes: allRoutes,
+    timers: capabilities.flatMap((capability) => capability.timers),
+    runner,
+    async flush() {
+      await Promise.all(capabilities.map((capability) => capability.flush?.()));
+    },
+    async close() {
+      await Promise.allSettled(capabilities.map((capability) => capability.close?.()));
+      await workers.close();
+      await database.close();
+    },
+  };
+}

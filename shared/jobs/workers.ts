@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { KetlineError, tooLarge, unavailable } from "../errors.ts";
 import type { WorkerError, WorkerOutcome, WorkerProgress, WorkerTask } from "./entry.worker.ts";

@@ -1,0 +1,97 @@
+import { randomBytes } from "node:crypto";
+import type { Capability } from "../capability.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../database/index.ts";
+import { redactValue } from "../telemetry/redaction.ts";
+import type { Actor, AuditEntry, AuditLog, Role } from "./actor.ts";
+import { auditRoutes } from "./audit-routes.ts";
+import { type AuditFilter, type AuditRow, createAuditStore } from "./audit-store.ts";
+
+/** An entry as it is read back. */
+export interface RecordedEntry {
+  readonly id: string;
+  readonly atMs: number;
+  readonly actor: {
+    readonly id: string;
+    readonly name: string;
+    readonly role: Role;
+    readonly source: Actor["source"];
+  };
+  readonly action: string;
+  readonly subject: string;
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly reason: string | null;
+}
+
+export interface AuditBook extends AuditLog, Capability {
+  /** Newest first; `filter.subject` is a prefix. */
+  list(filter: AuditFilter, beforeId: string | undefined, limit: number): Promise<readonly RecordedEntry[]>;
+}
+
+/** Larger values are written down as their size only: the log says what changed, not a data set. */
+const longestValue = 32 * 1024;
+
+/** The log of who changed what. Secrets in `before` and `after` are left out by the name of their property. */
+export function createAuditLog(options: { readonly database: Database; readonly clock: Clock }): AuditBook {
+  const store = createAuditStore(options.database);
+  const nextId = orderedIds();
+  const book: AuditBook = {
+    routes: [],
+    jobKinds: [],
+    timers: [],
+    async record({ actor, action, subject, before, after, reason }: AuditEntry) {
+      const atMs = options.clock();
+      await store.insert({
+        id: nextId(atMs),
+        at_ms: atMs,
+        actor_id: actor.id,
+        actor_name: actor.name,
+        actor_role: actor.role,
+        actor_source: actor.source,
+        action,
+        subject,
+        before: encode(before),
+        after: encode(after),
+        reason: reason?.replaceAll("\u0000", "") ?? null,
+      });
+    },
+    list: async (filter, beforeId, limit) => (await store.list(filter, beforeId, limit)).map(recorded),
+  };
+  return { ...book, routes: auditRoutes(book) };
+}
+
+/**
+ * Ids that sort by time and, within one process, by order of recording even when the clock stands still or goes back.
+ */
+function orderedIds(): (nowMs: number) => string {
+  let lastMs = 0;
+  let count = 0;
+  return (nowMs) => {
+    count = nowMs > lastMs ? 0 : count + 1;
+    lastMs = Math.max(lastMs, nowMs);
+    const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+    return `${hex(lastMs, 12)}-${hex(count, 6)}-${randomBytes(4).toString("hex")}`;
+  };
+}
+
+function encode(value: unknown): string | null {
+  if (value === undefined) return null;
+  const text = JSON.stringify(redactValue(value)) ?? null;
+  return text !== null && text.length > longestValue
+    ? JSON.stringify({ omitted: `${text.length} characters` })
+    : text;
+}
+
+function recorded(row: AuditRow): RecordedEntry {
+  return {
+    id: row.id,
+    atMs: row.at_ms,
+    actor: { id: row.actor_id, name: row.actor_name, role: row.actor_role, source: row.actor_source },
+    action: row.action,
+    subject: row.subject,
+    before: row.before === null ? null : JSON.parse(row.before),
+    after: row.after === null ? null : JSON.parse(row.after),
+    reason: row.reason,
+  };
+}

@@ -44,7 +44,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...queueMigrations,
     ...identityMigrations,
   ]);
-  const signingKey = config.signingKey ?? (await loadSigningKey(config.dataDirectory));
+  const signingKey = await loadSigningKey(config);
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock });

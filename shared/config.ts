@@ -167,9 +167,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return config;
 }
 
-/** The configuration of this process. */
-export function processConfig(overrides: Readonly<Record<string, string>> = {}): Config {
-  return loadConfig({ ...process.env, ...overrides });
+/** The configuration of this process. `overrides` win over its environment, which wins over `defaults`. */
+export function processConfig(
+  overrides: Readonly<Record<string, string>> = {},
+  defaults: Readonly<Record<string, string>> = {},
+): Config {
+  return loadConfig({ ...defaults, ...process.env, ...overrides });
 }
 
 export function identityConfigured(config: Config): boolean {

@@ -29,6 +29,8 @@ export interface JobRunner {
   /** Runs everything that is due now, until nothing is. @returns how many attempts were made. */
   drain(): Promise<number>;
   sweep(): Promise<number>;
+  /** Ends as failed a job that no worker could start. @returns false when one holds it, or it has ended or is gone. */
+  giveUp(jobId: string, reason: string): Promise<boolean>;
   /** Follows the queue until `stop`. */
   start(): void;
   /** Interrupts what runs and gives it back, so that another start takes it up at once. */
@@ -144,6 +146,13 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     runOne,
     sweep: () => jobs.sweep(),
     running: () => [...executions.keys()],
+
+    async giveUp(jobId, reason) {
+      const row = await jobs.store.failIdle(jobId, reason, clock());
+      if (row === undefined) return false;
+      jobs.ended(row);
+      return true;
+    },
 
     async drain() {
       let attempts = 0;

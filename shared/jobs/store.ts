@@ -240,6 +240,28 @@ export function createJobStore(database: Database) {
         .returningAll()
         .executeTakeFirst(),
 
+    /** Ends as failed a job that nobody works on. @returns undefined when somebody does, or it has ended. */
+    failIdle: (id: string, error: string, nowMs: number): Promise<JobRow | undefined> =>
+      db
+        .updateTable("job")
+        .set({
+          state: "failed",
+          error,
+          ended_ms: nowMs,
+          lease: null,
+          lease_owner: null,
+          lease_until_ms: null,
+        })
+        .where("id", "=", id)
+        .where((is) =>
+          is.or([
+            is("state", "=", "queued"),
+            is.and([is("state", "=", "running"), is("lease_until_ms", "<", nowMs)]),
+          ]),
+        )
+        .returningAll()
+        .executeTakeFirst(),
+
     /** Leaves word for the worker. The first reason given stays. */
     requestCancel: (id: string, reason: string): Promise<JobRow | undefined> =>
       db

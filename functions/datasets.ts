@@ -1,0 +1,3 @@
+import { mount } from "./http.ts";
+
+mount({ datasets: "api/v1/datasets/{*rest}" });

@@ -1,0 +1,3 @@
+import { mount } from "./http.ts";
+
+mount({ environments: "api/v1/environments/{*rest}" });

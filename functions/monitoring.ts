@@ -1,0 +1,7 @@
+import { mount } from "./http.ts";
+
+mount({
+  "monitoring-alerts": "api/v1/alerts/{*rest}",
+  "monitoring-labels": "api/v1/labels/{*rest}",
+  "monitoring-monitors": "api/v1/monitors/{*rest}",
+});

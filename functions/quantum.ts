@@ -1,0 +1,6 @@
+import { mount } from "./http.ts";
+
+mount({
+  "quantum-jobs": "api/v1/quantum/{*rest}",
+  "quantum-workspace": "subscriptions/{*rest}",
+});

@@ -1,0 +1,7 @@
+import { mount, mountMlflow } from "./http.ts";
+
+mountMlflow("registry", ["model-versions", "registered-models", "webhooks"]);
+mount({
+  "registry-get-artifact": "model-versions/get-artifact",
+  "registry-history": "api/v1/registry/{*rest}",
+});

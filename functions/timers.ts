@@ -1,0 +1,24 @@
+import { app } from "@azure/functions";
+import { flushCoalesced } from "./flush.ts";
+
+/**
+ * The timers of all capabilities. The host wants to know them before any code of theirs has run, so they stand here as
+ * literals; test/functions compares them with those of the platform.
+ */
+const schedules: Readonly<Record<string, string>> = {
+  "jobs-sweep": "0 * * * * *",
+};
+
+for (const [name, schedule] of Object.entries(schedules)) {
+  app.timer(name, {
+    schedule,
+    handler: async () => {
+      const { platform } = await import("./platform.ts");
+      const ketline = await platform();
+      const timer = ketline.timers.find((candidate) => candidate.name === name);
+      if (timer === undefined) throw new Error(`The platform has no timer named "${name}".`);
+      await timer.run();
+      await flushCoalesced(ketline);
+    },
+  });
+}

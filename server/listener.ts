@@ -1,0 +1,89 @@
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Logger } from "pino";
+import type { Config } from "../shared/config.ts";
+
+export interface Listener {
+  readonly url: string;
+  stop(graceMs: number): Promise<void>;
+}
+
+type Fetch = (request: Request) => Response | Promise<Response>;
+
+/** Time to send the head of a request; a connection that says less is not a client. */
+const headersTimeoutMs = 20_000;
+/** Longer than the 60 s of the usual proxies, so that it is never the server that closes under a request. */
+const keepAliveTimeoutMs = 65_000;
+/** A connection on which nothing moves, in the middle of an upload or a download. Whole bodies may take any time. */
+const stalledTimeoutMs = 300_000;
+const maxHeaderBytes = 32 * 1024;
+
+/**
+ * Listens on `config.host` and `config.port` (0 takes any free one).
+ *
+ * @throws Error that says in one sentence why the address cannot be had.
+ */
+export async function listen(
+  fetch: Fetch,
+  config: Pick<Config, "host" | "port">,
+  logger: Logger,
+): Promise<Listener> {
+  const server = createAdaptorServer({
+    fetch,
+    hostname: config.host,
+    serverOptions: {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      requestTimeout: 0,
+      noDelay: true,
+    },
+  }) as Server;
+  server.setTimeout(stalledTimeoutMs);
+  server.on("clientError", (error, socket) => {
+    logger.debug({ err: error }, "not an HTTP request");
+    if (socket.writable)
+      socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+  });
+  await bind(server, config);
+  return { url: addressOf(server, config.host), stop: (graceMs) => close(server, graceMs) };
+}
+
+function bind(server: Server, { host, port }: Pick<Config, "host" | "port">): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `Port ${port} on ${host} is taken by another program; stop that one, or choose another with PORT=7072.`,
+    EACCES: `Port ${port} may not be opened by this user; choose one above 1023 with PORT=7071.`,
+    EADDRNOTAVAIL: `This machine has no address ${host}; set KETLINE_HOST to one that it has, e.g. 127.0.0.1.`,
+    ENOTFOUND: `The name ${host} is not known; set KETLINE_HOST to an address of this machine, e.g. 127.0.0.1.`,
+  };
+  return new Error(reasons[error.code ?? ""] ?? `Cannot listen on ${host}:${port}: ${error.message}`, {
+    cause: error,
+  });
+}
+
+function addressOf(server: Server, host: string): string {
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Takes no more connections and waits for the requests in the air; past the limit they are cut off. */
+function close(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    // A kept-alive connection counts as open until its client lets go, so those that fall idle are closed here.
+    const sweep = setInterval(() => server.closeIdleConnections(), 20);
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearInterval(sweep);
+      clearTimeout(cut);
+      resolve();
+    });
+  });
+}

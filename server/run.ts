@@ -1,0 +1,24 @@
+import { createPlatform } from "../platform.ts";
+import { processConfig } from "../shared/config.ts";
+import { greeting } from "./greeting.ts";
+import { startServer } from "./server.ts";
+import { stopOnSignals } from "./signals.ts";
+
+/** Runs the standalone server until a signal ends it. What keeps it from starting is said in one sentence. */
+export async function run(): Promise<void> {
+  // A person at a terminal reads the greeting and what goes wrong; a log collector wants every request.
+  const defaults = process.stdout.isTTY ? { KETLINE_LOG_LEVEL: "warn" } : {};
+  try {
+    const config = processConfig({}, defaults);
+    const server = await startServer(await createPlatform(config));
+    process.stderr.write(greeting(config, server.url));
+    stopOnSignals({
+      stop: server.stop,
+      exit: (code) => process.exit(code),
+      say: (line) => process.stderr.write(`${line}\n`),
+    });
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

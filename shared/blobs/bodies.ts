@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import { invalid, tooLarge } from "../errors.ts";
+import { invalid, tooLarge, unavailable } from "../errors.ts";
 import type { BlobBody, ByteRange } from "./blob-store.ts";
 
 const chunkBytes = 256 * 1024;
@@ -96,6 +96,43 @@ export function streamFile(handle: FileHandle, start: number, end: number): Read
       async cancel() {
         await handle.close();
       },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * A Node stream as a web stream that fails when it brings nothing for `idleMs` while somebody waits for it. A reader
+ * who is slow himself is not counted.
+ */
+export function guardStream(
+  source: NodeJS.ReadableStream,
+  idleMs: number,
+  service: string,
+): ReadableStream<Uint8Array> {
+  const chunks: AsyncIterator<unknown> = source[Symbol.asyncIterator]();
+  const end = async () => void (await chunks.return?.());
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const idle = Promise.withResolvers<never>();
+        const timer = setTimeout(
+          () => idle.reject(unavailable(`${service} sent nothing for ${idleMs / 1000} s.`)),
+          idleMs,
+        );
+        try {
+          const { done, value } = await Promise.race([chunks.next(), idle.promise]);
+          if (done === true) controller.close();
+          else if (value instanceof Uint8Array) controller.enqueue(value);
+          else throw new Error(`${service} sent a chunk that is not bytes.`);
+        } catch (error) {
+          void end().catch(() => {});
+          throw error;
+        } finally {
+          clearTimeout(timer);
+        }
+      },
+      cancel: end,
     },
     { highWaterMark: 0 },
   );

@@ -29,7 +29,7 @@ import { boundsOf, chunksOf, streamFile } from "./bodies.ts";
 import { defaultContentType } from "./content-types.ts";
 import { codeOf, commitInto, openTemporary, pruneEmpty, sweepTemporaries } from "./durable-files.ts";
 import { afterCursor, cursorAfter, walk } from "./file-listing.ts";
-import { checkKey, checkPrefix, directoryName, fileName } from "./keys.ts";
+import { checkKey, checkLimit, checkPrefix, directoryName, fileName } from "./keys.ts";
 import { createBlobLinks } from "./links.ts";
 
 export interface FileStoreOptions {
@@ -173,9 +173,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   async function list(prefix: string, listOptions: ListOptions = {}): Promise<BlobPage> {
     checkPrefix(prefix);
     const { limit = 1000, cursor, delimiter } = listOptions;
-    if (!Number.isInteger(limit) || limit < 1 || limit > 5000) {
-      throw invalid(`limit is ${limit}; it is a whole number from 1 to 5000.`, { field: "limit" });
-    }
+    checkLimit(limit);
     const blobs: BlobStat[] = [];
     const prefixes: string[] = [];
     let last = "";

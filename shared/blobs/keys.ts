@@ -33,6 +33,12 @@ export function checkPrefix(prefix: string): void {
   if (fault !== undefined) throw invalid(`The blob prefix ${shown(prefix)} ${fault}.`, { field: "prefix" });
 }
 
+/** @throws invalid outside of 1 to 5000 */
+export function checkLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 5000) return;
+  throw invalid(`limit is ${limit}; it is a whole number from 1 to 5000.`, { field: "limit" });
+}
+
 function faultOf(key: string, segments: readonly string[]): string | undefined {
   if (key === "") return "is empty";
   if (key.length > maxKeyLength) return `has ${key.length} characters; at most ${maxKeyLength} are taken`;

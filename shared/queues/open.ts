@@ -1,7 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../database/index.ts";
-import { unsupported } from "../errors.ts";
 import type { MessageQueue } from "./message-queue.ts";
 import { createTableQueue } from "./table-queue.ts";
 
@@ -11,5 +10,9 @@ export async function openMessageQueue(
   dependencies: { readonly database: Database; readonly clock: Clock; readonly maxAttempts?: number },
 ): Promise<MessageQueue> {
   if (config.kind === "database") return createTableQueue(dependencies);
-  throw unsupported(`config.queues.kind is "azure"; only the embedded queues are served yet.`);
+  const { createAzureQueue } = await import("./azure-queue.ts");
+  return createAzureQueue({
+    ...config,
+    ...(dependencies.maxAttempts === undefined ? {} : { maxAttempts: dependencies.maxAttempts }),
+  });
 }

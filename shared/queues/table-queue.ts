@@ -107,15 +107,15 @@ export function createTableQueue(options: {
       const poison = poisonOf(message.queue);
       const poisoned = message.attempt >= maxAttempts && poison !== message.queue;
       const visible_ms = clock() + (poisoned ? 0 : Math.ceil(delayMs));
-      await tables
+      const { numUpdatedRows } = await tables
         .updateTable("queue_message")
         .set(
           poisoned ? { queue: poison, attempt: 0, receipt: null, visible_ms } : { receipt: null, visible_ms },
         )
         .where("id", "=", message.id)
         .where("receipt", "=", message.receipt)
-        .execute();
-      return poisoned ? "poisoned" : "retried";
+        .executeTakeFirstOrThrow();
+      return poisoned && numUpdatedRows > 0n ? "poisoned" : "retried";
     },
 
     async depth(queue) {

@@ -4,11 +4,15 @@ import path from "node:path";
 import { codeOf, openTemporary, syncDirectory } from "./durable-files.ts";
 
 /**
- * The key that signs links where none is configured: drawn at random once and kept, readable by this user only, in the
- * data directory. Instances that share links must share the key.
+ * The key that signs links: the configured one, or a random one that is drawn once and kept, readable by this user
+ * only, in the data directory. Instances that share links must share the key.
  */
-export async function loadSigningKey(dataDirectory: string): Promise<string> {
-  const file = path.join(dataDirectory, "signing-key");
+export async function loadSigningKey(config: {
+  readonly signingKey: string | undefined;
+  readonly dataDirectory: string;
+}): Promise<string> {
+  if (config.signingKey !== undefined) return config.signingKey;
+  const file = path.join(config.dataDirectory, "signing-key");
   return (await read(file)) ?? (await create(file));
 }
 

@@ -1,3 +1,5 @@
+export { createTracking, type TrackingOptions } from "./create-tracking.ts";
+export { trackingMigrations } from "./migrations.ts";
 export type {
   LogBatch,
   LoggedMetric,

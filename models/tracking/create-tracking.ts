@@ -1,0 +1,110 @@
+import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Database } from "../../shared/database/index.ts";
+import type { AuditLog } from "../../shared/identity/actor.ts";
+import { joinUri, prefixOf, proxiedPath } from "./artifact-uris.ts";
+import { putArtifact, resolveArtifactUri } from "./artifacts.ts";
+import { storeOf, type TrackingContext } from "./context.ts";
+import { ensureExperiment } from "./experiments.ts";
+import { noteModelVersion, requireLoggedModel } from "./logged-models.ts";
+import { logBatch, logInputs } from "./logging.ts";
+import { trackingRoutes } from "./routes.ts";
+import { createRun, requireRun, updateRun } from "./runs.ts";
+import type { KeyValue } from "./store/experiments.ts";
+import type { Tracking } from "./tracking.ts";
+
+export interface TrackingOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+  /** `maxUploadBytes`: the most bytes that one artifact may have; 50 GiB by default. */
+  readonly config?: { readonly maxUploadBytes: number };
+}
+
+/** MLflow's tracking server over the given stores. */
+export function createTracking(options: TrackingOptions): Tracking {
+  const { database, blobs, clock, audit } = options;
+  const maxArtifactBytes = options.config?.maxUploadBytes ?? 50 * 1024 ** 3;
+  const context: TrackingContext = { database, blobs, clock, audit, maxArtifactBytes };
+  return {
+    routes: trackingRoutes(context),
+    jobKinds: [],
+    timers: [],
+
+    ensureExperiment: (name, actor) => ensureExperiment(context, name, actor),
+
+    async createRun({ experimentId, name = "", tags = {}, actor }) {
+      const run = await createRun(context, {
+        experimentId,
+        userId: actor.name,
+        name,
+        tags: pairs({ "mlflow.user": actor.name, ...tags }),
+      });
+      return { runId: run.run_id, artifactRoot: run.artifact_uri };
+    },
+
+    logBatch: (runId, { metrics = [], params = {}, tags = {} }) =>
+      logBatch(context, runId, {
+        metrics: metrics.map(({ key, value, timestamp = clock(), step = 0 }) => ({
+          key,
+          value,
+          timestamp,
+          step,
+        })),
+        params: pairs(params),
+        tags: pairs(tags),
+      }),
+
+    logDataset: (runId, dataset) =>
+      logInputs(
+        context,
+        runId,
+        [
+          {
+            tags: [{ key: "mlflow.data.context", value: dataset.context }],
+            dataset: {
+              name: dataset.name,
+              digest: dataset.digest,
+              source_type: dataset.sourceType,
+              source: dataset.source,
+              schema: dataset.schema,
+              profile: dataset.profile,
+            },
+          },
+        ],
+        [],
+      ),
+
+    async putArtifact(runId, path, body, artifactOptions = {}) {
+      const { artifact_uri } = await requireRun(storeOf(context), runId);
+      const uri = joinUri(artifact_uri, path);
+      prefixOf(uri);
+      await putArtifact(context, proxiedPath(uri) ?? "", body, artifactOptions);
+    },
+
+    async endRun(runId, status) {
+      await updateRun(context, runId, { status, endMs: clock() });
+    },
+
+    resolveArtifacts: async (uri) => prefixOf(await resolveArtifactUri(context, uri)),
+    resolveArtifactUri: (uri) => resolveArtifactUri(context, uri),
+
+    async getLoggedModel(modelId) {
+      const model = await requireLoggedModel(storeOf(context), modelId);
+      return {
+        modelId,
+        experimentId: String(model.experiment_id),
+        name: model.name,
+        sourceRunId: model.source_run_id === "" ? null : model.source_run_id,
+        artifactUri: model.artifact_uri,
+      };
+    },
+
+    noteModelVersion: (modelId, name, version) => noteModelVersion(context, modelId, name, version),
+  };
+}
+
+function pairs(map: Readonly<Record<string, string>>): KeyValue[] {
+  return Object.entries(map).map(([key, value]) => ({ key, value }));
+}

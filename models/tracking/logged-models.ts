@@ -1,0 +1,248 @@
+import { randomUUID } from "node:crypto";
+import type { z } from "zod";
+import { invalid, notFound } from "../../shared/errors.ts";
+import type { Actor } from "../../shared/identity/actor.ts";
+import { storeOf, type TrackingContext, transact } from "./context.ts";
+import { requireActiveExperiment } from "./experiments.ts";
+import { type OrderItem, orderItem, withoutTwins } from "./filter/order.ts";
+import { comparisonsOf } from "./filter/target.ts";
+import {
+  checkLength,
+  checkLoggedModelName,
+  experimentNumber,
+  limits,
+  randomName,
+  truncate,
+} from "./names.ts";
+import type { CreateLoggedModel, SearchLoggedModels } from "./schemas.ts";
+import type { KeyValue } from "./store/experiments.ts";
+import {
+  deleteLoggedModelTag as deleteTag,
+  findLoggedModel,
+  insertLoggedModel,
+  type LoadedModel,
+  loadLoggedModels,
+  loggedModelTarget,
+  searchLoggedModelIds,
+  updateLoggedModel,
+  upsertLoggedModelParams,
+  upsertLoggedModelTags,
+} from "./store/logged-models.ts";
+import type { Store } from "./store/statement.ts";
+import type { LoggedModelRow, LoggedModelStatus } from "./store/tables.ts";
+
+/** Lists the registered model versions that a logged model became, as JSON `[{name, version}]`. */
+const modelVersionsTag = "mlflow.modelVersions";
+
+/** Starts as LOGGED_MODEL_PENDING, until the client has uploaded its files and finalizes it. */
+export async function createLoggedModel(
+  context: TrackingContext,
+  request: z.infer<typeof CreateLoggedModel>,
+): Promise<LoadedModel> {
+  if (request.name !== undefined && request.name !== "") checkLoggedModelName(request.name);
+  const params = request.params.map(checkParam);
+  for (const tag of request.tags) checkTag(tag);
+  const modelId = `m-${randomUUID().replaceAll("-", "")}`;
+  const now = context.clock();
+  await transact(context, async (store) => {
+    const experiment = await requireActiveExperiment(store, request.experiment_id);
+    await insertLoggedModel(store, {
+      model_id: modelId,
+      experiment_id: experiment.experiment_id,
+      name: request.name || randomName(),
+      artifact_uri: `${experiment.artifact_location}/models/${modelId}/artifacts`,
+      created_ms: now,
+      updated_ms: now,
+      status: "LOGGED_MODEL_PENDING",
+      model_type: request.model_type,
+      source_run_id: request.source_run_id,
+      lifecycle_stage: "active",
+    });
+    await upsertLoggedModelParams(store, modelId, params);
+    await upsertLoggedModelTags(store, modelId, request.tags);
+  });
+  return getLoggedModel(context, modelId);
+}
+
+/** @throws notFound, also for a deleted one unless they are allowed. */
+export async function getLoggedModel(
+  context: TrackingContext,
+  modelId: string,
+  options: { readonly allowDeleted?: boolean } = {},
+): Promise<LoadedModel> {
+  const [model] = await loadLoggedModels(storeOf(context), [modelId]);
+  if (model === undefined || (model.lifecycle_stage === "deleted" && options.allowDeleted !== true)) {
+    throw noModel(modelId);
+  }
+  return model;
+}
+
+/** @throws notFound. */
+export async function requireLoggedModel(store: Store, modelId: string): Promise<LoggedModelRow> {
+  const model = await findLoggedModel(store, modelId);
+  if (model === undefined || model.lifecycle_stage === "deleted") throw noModel(modelId);
+  return model;
+}
+
+/** @throws notFound. */
+export async function finalizeLoggedModel(
+  context: TrackingContext,
+  modelId: string,
+  status: LoggedModelStatus,
+): Promise<LoadedModel> {
+  await change(context, modelId, { status });
+  return getLoggedModel(context, modelId);
+}
+
+/** @throws notFound. */
+export async function deleteLoggedModel(
+  context: TrackingContext,
+  modelId: string,
+  actor: Actor,
+): Promise<void> {
+  await change(context, modelId, { lifecycle_stage: "deleted" });
+  await context.audit.record({ actor, action: "logged-model.delete", subject: `logged-model/${modelId}` });
+}
+
+async function change(
+  context: TrackingContext,
+  modelId: string,
+  values: Partial<LoggedModelRow>,
+): Promise<void> {
+  await transact(context, async (store) => {
+    await requireLoggedModel(store, modelId);
+    await updateLoggedModel(store, modelId, { ...values, updated_ms: context.clock() });
+  });
+}
+
+/** @throws notFound. */
+export async function logLoggedModelParams(
+  context: TrackingContext,
+  modelId: string,
+  params: readonly KeyValue[],
+): Promise<void> {
+  const checked = params.map(checkParam);
+  await transact(context, async (store) => {
+    await requireLoggedModel(store, modelId);
+    await upsertLoggedModelParams(store, modelId, checked);
+  });
+}
+
+/** @throws notFound. */
+export async function setLoggedModelTags(
+  context: TrackingContext,
+  modelId: string,
+  tags: readonly KeyValue[],
+): Promise<void> {
+  for (const tag of tags) checkTag(tag);
+  await transact(context, async (store) => {
+    await requireLoggedModel(store, modelId);
+    await upsertLoggedModelTags(store, modelId, tags);
+  });
+}
+
+/** @throws notFound when there is no such model or tag. */
+export async function deleteLoggedModelTag(
+  context: TrackingContext,
+  modelId: string,
+  key: string,
+): Promise<void> {
+  await transact(context, async (store) => {
+    await requireLoggedModel(store, modelId);
+    if (!(await deleteTag(store, modelId, key))) {
+      throw notFound(`No tag with key '${key}' found for model with ID '${modelId}'.`);
+    }
+  });
+}
+
+/** Adds a version to the tag that lists them, unless it stands there. @throws notFound. */
+export async function noteModelVersion(
+  context: TrackingContext,
+  modelId: string,
+  name: string,
+  version: number,
+): Promise<void> {
+  const model = await getLoggedModel(context, modelId);
+  const before = model.tags.find(({ key }) => key === modelVersionsTag)?.value;
+  const versions = before === undefined ? [] : parseList(before);
+  const noted = versions.some(
+    (entry) =>
+      typeof entry === "object" &&
+      entry !== null &&
+      "name" in entry &&
+      "version" in entry &&
+      entry.name === name &&
+      String(entry.version) === String(version),
+  );
+  if (noted) return;
+  const value = JSON.stringify([...versions, { name, version }]);
+  await setLoggedModelTags(context, modelId, [{ key: modelVersionsTag, value }]);
+}
+
+/** The tag is the client's to write: what is no list counts as none. */
+function parseList(text: string): unknown[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+}
+
+export async function searchLoggedModels(
+  context: TrackingContext,
+  request: z.infer<typeof SearchLoggedModels>,
+): Promise<{ readonly models: readonly LoadedModel[]; readonly nextPageToken?: string }> {
+  const comparisons = comparisonsOf(request.filter, loggedModelTarget);
+  const order = orderFrom(request.order_by);
+  const experimentIds = request.experiment_ids.map(experimentNumber);
+  if (experimentIds.length === 0) return { models: [] };
+  const store = storeOf(context);
+  const { ids, ...rest } = await searchLoggedModelIds(store, {
+    experimentIds,
+    comparisons,
+    datasets: request.datasets.map(({ dataset_name, dataset_digest }) => ({
+      name: dataset_name,
+      digest: dataset_digest,
+    })),
+    order,
+    limit: request.max_results,
+    pageToken: request.page_token,
+  });
+  return { models: await loadLoggedModels(store, ids.map(String)), ...rest };
+}
+
+function orderFrom(items: z.infer<typeof SearchLoggedModels>["order_by"]): OrderItem[] {
+  const order = items.map((item) => {
+    const [, prefix, key = ""] = /^(?:(\w+)\.)?(.+)$/s.exec(item.field_name) ?? [];
+    const plainKey = key.replace(/^([`"])(.+)\1$/, "$2");
+    const parsed = orderItem(item.field_name, prefix, plainKey, item.ascending, loggedModelTarget);
+    if (parsed.entity !== "attribute" && parsed.entity !== "metric") {
+      throw invalid(
+        `Invalid order by field name: ${item.field_name}. Only attributes and metrics are supported.`,
+      );
+    }
+    if (parsed.entity !== "metric" || item.dataset_name === undefined) return parsed;
+    const digest = item.dataset_digest === undefined ? {} : { digest: item.dataset_digest };
+    return { ...parsed, dataset: { name: item.dataset_name, ...digest } };
+  });
+  const names = items.map(({ field_name }) => field_name);
+  const created = order.some((item) => item.entity === "attribute" && item.attribute.sql === "l.created_ms");
+  if (!created)
+    order.push(orderItem("creation_timestamp", undefined, "creation_timestamp", false, loggedModelTarget));
+  return withoutTwins(order, names);
+}
+
+function checkParam({ key, value }: KeyValue): KeyValue {
+  checkLength(key, limits.key, "key");
+  return { key, value: truncate(value, limits.paramValue) };
+}
+
+function checkTag({ key, value }: KeyValue): void {
+  checkLength(key, limits.key, "key");
+  checkLength(value, limits.registryTagValue, "value");
+}
+
+function noModel(modelId: string) {
+  return notFound(`Logged model with ID '${modelId}' not found.`);
+}

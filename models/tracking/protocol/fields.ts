@@ -1,0 +1,85 @@
+import { z } from "zod";
+
+/**
+ * The field types of MLflow's requests, as protobuf's JSON reading takes them: int64 and double also as strings, as the
+ * query of a GET sends them; null means unset (the reader drops it before the schema sees it).
+ */
+
+/** A string field that need not be there. */
+export const text = z.string("a string is expected");
+/** A string field that must be there: an empty one counts as missing, because protobuf cannot tell them apart. */
+export const requiredText = text.refine((value) => value !== "", { error: "missing" });
+
+const integerText = /^[+-]?\d+$/;
+
+/** int64, of which the safe integers are taken. */
+export const int64 = z
+  .union([z.number(), z.string().regex(integerText)], "an integer is expected")
+  .transform(Number)
+  .refine(Number.isSafeInteger, { error: "an integer of at most 53 bits is expected" });
+
+export const int32 = int64.refine((value) => Math.abs(value) <= 2 ** 31, {
+  error: "an integer of at most 32 bits is expected",
+});
+
+const named: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  "-Infinity": Number.NEGATIVE_INFINITY,
+};
+
+/** A double; NaN and the infinities travel as strings. */
+export const double = z
+  .union([z.number(), z.string()], "a number is expected")
+  .transform((value, context) => {
+    if (typeof value === "number") return value;
+    const number = named[value] ?? (value.trim() === "" ? undefined : Number(value));
+    if (number !== undefined && (value in named || !Number.isNaN(number))) return number;
+    context.issues.push({ code: "custom", message: "a number is expected", input: value });
+    return z.NEVER;
+  });
+
+export const flag = z.union(
+  [
+    z.boolean(),
+    z
+      .string()
+      .regex(/^(true|false)$/i)
+      .transform((value) => value.toLowerCase() === "true"),
+  ],
+  "true or false is expected",
+);
+
+/** A repeated field; absent is empty. A GET sends one value as itself. */
+export const list = <Item extends z.ZodType>(item: Item, options: { readonly query?: boolean } = {}) => {
+  const items = z.array(item, "a list is expected").default([]);
+  return options.query === true
+    ? z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), items)
+    : items;
+};
+
+/** `{key, value}`, MLflow's form of maps. A tag or parameter without a value has the empty one. */
+export const keyValue = z.object({ key: requiredText, value: text.default("") });
+
+/** A page size. @param max the largest that MLflow takes */
+export const pageSize = (max: number) =>
+  int32.refine((value) => value >= 1 && value <= max, {
+    error: `it must be a positive integer of at most ${max}`,
+  });
+
+/** A protobuf enumeration: its name or its number. */
+export const enumeration = <Name extends string>(names: Readonly<Record<Name, number>>) =>
+  z.union([z.string(), z.number()]).transform((value, context): Name => {
+    const entries = Object.entries(names) as [Name, number][];
+    const found = entries.find(([name, number]) => value === name || String(value) === String(number));
+    if (found !== undefined) return found[0];
+    context.issues.push({
+      code: "custom",
+      message: `one of ${entries.map(([name]) => name).join(", ")} is expected`,
+      input: value,
+    });
+    return z.NEVER;
+  });
+
+export const viewType = enumeration({ ACTIVE_ONLY: 1, DELETED_ONLY: 2, ALL: 3 });
+export type ViewType = z.infer<typeof viewType>;

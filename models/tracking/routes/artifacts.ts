@@ -1,0 +1,165 @@
+import { unsupported } from "../../../shared/errors.ts";
+import { type Call, json, type Reply, type Route, route } from "../../../shared/http/index.ts";
+import type { Role } from "../../../shared/identity/actor.ts";
+import { artifactKey, joinUri, prefixOf, safeSegments } from "../artifact-uris.ts";
+import { deleteArtifacts, listDirectory, putArtifact, statArtifact } from "../artifacts.ts";
+import { storeOf, type TrackingContext } from "../context.ts";
+import { requireLoggedModel } from "../logged-models.ts";
+import { downloadReply } from "../protocol/download.ts";
+import { many } from "../protocol/json.ts";
+import { readRequest } from "../protocol/request.ts";
+import { mlflowPrefixes, mlflowRoute } from "../protocol/route.ts";
+import { requireRun } from "../runs.ts";
+import { GetArtifact, GetModelArtifact, ListArtifacts, ListProxiedArtifacts } from "../schemas.ts";
+import { fileJson } from "../wire.ts";
+
+const linkLifetimeMs = 15 * 60_000;
+
+/** Files: listed by run, and as the proxy of the artifact store that `mlflow-artifacts:` URIs stand for. */
+export function artifactRoutes(context: TrackingContext): Route[] {
+  const { blobs } = context;
+  return [
+    ...mlflowRoute({
+      method: "GET",
+      path: "/artifacts/list",
+      role: "viewer",
+      summary: "List the artifacts of a run",
+      request: ListArtifacts,
+      handle: async ({ run_id, path = "" }) => {
+        const directory = safeSegments(path).join("/");
+        const { artifact_uri } = await requireRun(storeOf(context), run_id);
+        const files = await listDirectory(blobs, prefixOf(joinUri(artifact_uri, directory)));
+        return { root_uri: artifact_uri, files: many(files.map((file) => fileJson(file, directory))) };
+      },
+    }),
+    ...mlflowRoute({
+      method: "GET",
+      path: "/logged-models/:model_id/artifacts/files",
+      role: "viewer",
+      summary: "Download a file of a logged model",
+      request: GetModelArtifact,
+      handle: async ({ model_id, artifact_file_path }, call) => {
+        const { artifact_uri } = await requireLoggedModel(storeOf(context), model_id);
+        return download(
+          context,
+          prefixOf(joinUri(artifact_uri, artifact_file_path)),
+          artifact_file_path,
+          call,
+        );
+      },
+    }),
+    fileRoute({
+      method: "GET",
+      path: "/get-artifact",
+      role: "viewer",
+      summary: "Download an artifact of a run",
+      handle: async (call) => {
+        const { run_id, path } = await readRequest(GetArtifact, call);
+        safeSegments(path);
+        const { artifact_uri } = await requireRun(storeOf(context), run_id);
+        return download(context, prefixOf(joinUri(artifact_uri, path)), path, call);
+      },
+    }),
+    ...mlflowPrefixes.flatMap((prefix) => proxyRoutes(context, `${prefix}/mlflow-artifacts`)),
+  ];
+}
+
+function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
+  const { blobs } = context;
+  const pathOf = (call: Call) => call.params.path ?? "";
+  const noMultipart = () => {
+    throw unsupported(
+      "Multipart upload through signed links is not offered; clients fall back to one streamed PUT.",
+    );
+  };
+  return [
+    fileRoute({
+      method: "GET",
+      path: `${prefix}/artifacts`,
+      role: "viewer",
+      summary: "List a directory of artifacts",
+      handle: async (call) => {
+        const { path = "" } = await readRequest(ListProxiedArtifacts, call);
+        const files = await listDirectory(blobs, artifactKey(path));
+        return json({ files: many(files.map((file) => fileJson(file, ""))) });
+      },
+    }),
+    fileRoute({
+      method: "GET",
+      path: `${prefix}/artifacts/:path{.+}`,
+      role: "viewer",
+      summary: "Download an artifact, whole or a range of it",
+      handle: (call) => download(context, artifactKey(pathOf(call)), pathOf(call), call),
+    }),
+    fileRoute({
+      method: "PUT",
+      path: `${prefix}/artifacts/:path{.+}`,
+      role: "contributor",
+      summary: "Upload an artifact",
+      handle: async (call) => {
+        const stored = await putArtifact(context, pathOf(call), call.request.body ?? new Uint8Array(0), {
+          signal: call.signal,
+        });
+        return json({}, 200, { "x-checksum-sha256": stored.sha256 });
+      },
+    }),
+    fileRoute({
+      method: "DELETE",
+      path: `${prefix}/artifacts/:path{.+}`,
+      role: "contributor",
+      summary: "Delete an artifact, or a directory of them",
+      handle: async (call) => {
+        await deleteArtifacts(blobs, artifactKey(pathOf(call)));
+        return json({});
+      },
+    }),
+    fileRoute({
+      method: "GET",
+      path: `${prefix}/presigned/:path{.+}`,
+      role: "viewer",
+      summary: "A link to download an artifact straight from the store",
+      handle: async (call) => {
+        const key = artifactKey(pathOf(call));
+        const { sizeBytes } = await statArtifact(blobs, key, pathOf(call));
+        const url = await blobs.signedUrl(key, {
+          method: "GET",
+          expiresInMs: linkLifetimeMs,
+          baseUrl: call.baseUrl,
+        });
+        return json({ url, headers: {}, file_size: sizeBytes });
+      },
+    }),
+    ...["create", "complete", "abort"].map((step) =>
+      fileRoute({
+        method: "POST",
+        path: `${prefix}/mpu/${step}/:path{.+}`,
+        role: "contributor",
+        summary: "Multipart upload",
+        handle: noMultipart,
+      }),
+    ),
+  ];
+}
+
+async function download(context: TrackingContext, key: string, shown: string, call: Call): Promise<Reply> {
+  return downloadReply(context.blobs, await statArtifact(context.blobs, key, shown), shown, call.request);
+}
+
+/** A route that speaks bytes; MLflow's error format, no time limit. */
+function fileRoute(spec: {
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  readonly path: string;
+  readonly role: Role;
+  readonly summary: string;
+  handle(call: Call): Promise<Reply> | Reply;
+}): Route {
+  return route({
+    ...spec,
+    protocol: "mlflow",
+    tag: "MLflow",
+    ...(spec.method === "GET" ? {} : { body: "stream" as const }),
+    timeoutMs: 0,
+    responses: { 200: { description: "As MLflow's REST API describes it" } },
+    handle: (call) => spec.handle(call as Call),
+  });
+}

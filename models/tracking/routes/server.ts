@@ -1,0 +1,61 @@
+import { notFound } from "../../../shared/errors.ts";
+import { json, type Route, route } from "../../../shared/http/index.ts";
+import type { Method } from "../../../shared/http/route.ts";
+
+const prefixes = ["/api/3.0/mlflow", "/ajax-api/3.0/mlflow"] as const;
+
+/**
+ * What newer clients ask before they begin, and an answer to the calls of MLflow's GenAI side. Mounted after all other
+ * routes of MLflow.
+ */
+export function serverRoutes(): Route[] {
+  const info = prefixes.map((prefix) =>
+    route({
+      method: "GET",
+      path: `${prefix}/server-info`,
+      protocol: "mlflow",
+      role: "public",
+      summary: "What this server can do",
+      tag: "MLflow",
+      responses: { 200: { description: "As MLflow's server answers" } },
+      // Multipart is asked for by itself when it is announced here; streaming through the server is faster on one machine.
+      handle: () =>
+        json({
+          store_type: "SqlStore",
+          workspaces_enabled: false,
+          trace_archival_enabled: false,
+          multipart_uploads_enabled: false,
+          multipart_downloads_enabled: false,
+          features_enabled: { gateway: false },
+        }),
+    }),
+  );
+  const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+  const genai = [
+    ...prefixes.map((prefix) => `${prefix}/:rest{.+}`),
+    "/api/2.0/mlflow/traces",
+    "/api/2.0/mlflow/traces/:rest{.+}",
+    "/ajax-api/2.0/mlflow/traces",
+    "/ajax-api/2.0/mlflow/traces/:rest{.+}",
+  ];
+  return [...info, ...genai.flatMap((path) => methods.map((method) => notServed(method, path)))];
+}
+
+function notServed(method: Method, path: string): Route {
+  return route({
+    method,
+    path,
+    protocol: "mlflow",
+    role: "viewer",
+    summary: "MLflow's GenAI side, which is not served",
+    tag: "MLflow",
+    ...(method === "GET" ? {} : { body: "stream" as const }),
+    responses: { 404: { description: "ENDPOINT_NOT_FOUND" } },
+    handle: () => {
+      throw notFound(
+        "Ketline serves MLflow's tracking, artifacts and model registry; traces, evaluation data sets, scorers, prompts and the AI gateway are not part of it.",
+        { code: "ENDPOINT_NOT_FOUND" },
+      );
+    },
+  });
+}

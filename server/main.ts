@@ -1,8 +1,6 @@
-import { enableCompileCache } from "node:module";
-import path from "node:path";
+import { flushCompileCache } from "node:module";
+import { run } from "./run.ts";
 
-// Compiled code and stripped types are kept between starts; it halves the time to the first answer (bench/start).
-enableCompileCache(path.join(import.meta.dirname, "..", "node_modules", ".cache", "ketline"));
-
-const { run } = await import("./run.ts");
 await run();
+// Compiled code is kept for the next start (tools/stripped.mjs), also when this process is killed one day.
+flushCompileCache();

@@ -25,6 +25,7 @@ if (runtime === null) {
 
 const script = resolveTarget(target);
 const flags = ["--disable-warning=ExperimentalWarning"];
+if (script.endsWith(".ts")) flags.push("--import", new URL("stripped.mjs", import.meta.url).href);
 const inProcess = runtime === process.execPath && process.execArgv.includes(flags[0]);
 if (inProcess) {
   process.argv.splice(1, 2, script);

@@ -23,7 +23,7 @@ const bare = path.join(import.meta.dirname, "bare.mjs");
 /** Who starts `npm start` on a machine of the usual kind: the Node.js on the path, not this one. */
 const systemPath = (process.env.PATH ?? "")
   .split(path.delimiter)
-  .filter((directory) => !directory.startsWith(path.join(root, "node_modules")))
+  .filter((directory) => !directory.includes("node_modules"))
   .join(path.delimiter);
 const systemNode = execFileSync("sh", ["-c", "command -v node"], {
   env: { ...process.env, PATH: systemPath },
@@ -34,7 +34,7 @@ const systemNode = execFileSync("sh", ["-c", "command -v node"], {
 const starts: Readonly<Record<string, readonly [command: string, ...args: string[]]>> = {
   "npm start": ["npm", "start"],
   "guard and bare node:http": [systemNode, guard, path.relative(root, bare)],
-  "server/main.ts alone": [process.execPath, "--disable-warning=ExperimentalWarning", server],
+  "server/main.ts alone": [process.execPath, ...process.execArgv, server],
   "bare node:http": [process.execPath, bare],
 };
 

@@ -41,6 +41,8 @@ export interface Config {
   readonly jobConcurrency: number;
   /** Bytes that one upload may hold. */
   readonly maxUploadBytes: number;
+  /** Whether the OpenTelemetry SDK is loaded; it reads its own standard variables then. */
+  readonly telemetry: { readonly exporting: boolean; readonly serviceName: string };
   /** What is recorded beside runs and predictions as the code that made them: a release or a commit. */
   readonly codeVersion: string;
 }
@@ -102,6 +104,14 @@ const Environment = z.object({
     .min(1024)
     .default(50 * 1024 ** 3),
   KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),
+  // OpenTelemetry's standard variables, as far as they decide whether its SDK is loaded.
+  OTEL_SDK_DISABLED: z.string().default("false"),
+  OTEL_SERVICE_NAME: z.string().min(1).default("ketline"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.string().optional(),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: z.string().optional(),
+  OTEL_TRACES_EXPORTER: z.string().optional(),
+  OTEL_METRICS_EXPORTER: z.string().optional(),
 });
 
 /** The names of the variables, for documentation and for the check of the infrastructure templates. */
@@ -156,6 +166,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     workerThreads: variables.KETLINE_WORKER_THREADS,
     jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
     maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
+    telemetry: telemetryOf(variables),
     codeVersion: variables.KETLINE_CODE_VERSION,
   };
   if (!isLoopback(config.host) && !identityConfigured(config)) {
@@ -222,4 +233,16 @@ function entraOf(variables: Variables): Config["identity"]["entra"] {
     );
   }
   return { issuer, audience, jwksUrl };
+}
+
+function telemetryOf(variables: Variables): Config["telemetry"] {
+  const asked = [
+    variables.OTEL_EXPORTER_OTLP_ENDPOINT,
+    variables.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+    variables.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+    variables.OTEL_TRACES_EXPORTER,
+    variables.OTEL_METRICS_EXPORTER,
+  ].some((value) => value !== undefined && value !== "none");
+  const disabled = variables.OTEL_SDK_DISABLED.toLowerCase() === "true";
+  return { exporting: asked && !disabled, serviceName: variables.OTEL_SERVICE_NAME };
 }

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { z } from "zod";
 import { forbidden, invalid, isKetlineError, notFound, timedOut, unauthenticated } from "../errors.ts";
 import { type Actor, allows, type Identity } from "../identity/actor.ts";
+import { failSpan, inSpan } from "../telemetry/index.ts";
 import { readJson } from "./body.ts";
 import { errorReply, protocolOfPath } from "./protocols.ts";
 import type { Call, Reply, Route } from "./route.ts";
@@ -51,41 +52,60 @@ export function createApplication(options: ApplicationOptions): Hono {
 
 async function answer(route: Route, context: Context, options: ApplicationOptions): Promise<Response> {
   const started = performance.now();
-  const request = context.req.raw;
-  const requestId = requestIdOf(request);
-  const timeoutMs = route.timeoutMs ?? defaultTimeoutMs;
-  const timeout = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
-  let actor: Actor = nobody;
-  let response: Response;
-  try {
-    actor = await authorise(route, request, options.identity);
-    const call = await parse(route, context, actor, requestId, options.publicUrl, timeout);
-    const work = Promise.resolve(route.handle(call as Call<never, never, never>));
-    response = toResponse(
-      await (timeout === undefined ? work : withTimeout(work, timeout, timeoutMs)),
-      requestId,
-    );
-  } catch (error) {
-    response = errorResponse(route.protocol, error, requestId);
-    if (response.status >= 500) {
-      const level = isKetlineError(error) ? "warn" : "error";
-      options.logger[level]({ requestId, route: route.path, err: error }, "request failed");
+  const { method, path } = context.req;
+  const requestId = requestIdOf(context.req.raw);
+  const span = {
+    kind: "server",
+    attributes: { "http.request.method": method, "http.route": route.path, "url.path": path },
+    parent: traceHeaders(context.req.raw.headers),
+  } as const;
+  return inSpan(`${method} ${route.path}`, span, async (span) => {
+    let actor: Actor = nobody;
+    let response: Response;
+    try {
+      actor = await authorise(route, context.req.raw, options.identity);
+      response = toResponse(await handle(route, context, actor, requestId, options.publicUrl), requestId);
+    } catch (error) {
+      response = errorResponse(route.protocol, error, requestId);
+      if (response.status >= 500) {
+        failSpan(span, error);
+        const level = isKetlineError(error) ? "warn" : "error";
+        options.logger[level]({ requestId, route: route.path, err: error }, "request failed");
+      }
     }
-  }
-  const durationMs = performance.now() - started;
-  options.logger.info(
-    {
-      requestId,
-      method: request.method,
-      path: context.req.path,
-      status: response.status,
-      durationMs,
-      actor: actor.id,
-    },
-    "request",
-  );
-  options.observe?.({ method: request.method, route: route.path, status: response.status, durationMs });
-  return response;
+    const { status } = response;
+    const durationMs = performance.now() - started;
+    span.setAttribute("http.response.status_code", status);
+    options.logger.info({ requestId, method, path, status, durationMs, actor: actor.id }, "request");
+    options.observe?.({ method, route: route.path, status, durationMs });
+    return response;
+  });
+}
+
+function traceHeaders(headers: Headers): Record<string, string> {
+  const traceparent = headers.get("traceparent");
+  const tracestate = headers.get("tracestate");
+  return {
+    ...(traceparent === null ? {} : { traceparent }),
+    ...(tracestate === null ? {} : { tracestate }),
+  };
+}
+
+/** Reads the request and lets the route answer it, together within the route's time. */
+async function handle(
+  route: Route,
+  context: Context,
+  actor: Actor,
+  requestId: string,
+  publicUrl: string | undefined,
+): Promise<Reply> {
+  const limitMs = route.timeoutMs ?? defaultTimeoutMs;
+  const { signal } = context.req.raw;
+  const run = async (signal: AbortSignal): Promise<Reply> => {
+    const call = await parse(route, context, actor, requestId, publicUrl, signal);
+    return route.handle(call as Call<never, never, never>);
+  };
+  return limitMs > 0 ? withinTime(run, signal, limitMs) : run(signal);
 }
 
 const nobody: Actor = { id: "nobody", name: "nobody", role: "viewer", source: "system" };
@@ -110,7 +130,7 @@ async function parse(
   actor: Actor,
   requestId: string,
   publicUrl: string | undefined,
-  timeout: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<Call<unknown, unknown, unknown>> {
   const request = context.req.raw;
   const rawParams: Record<string, string> = context.req.param();
@@ -122,7 +142,6 @@ async function parse(
     route.body === undefined || route.body === "stream"
       ? undefined
       : check(route.body, await readJson(request, route.maxBodyBytes ?? defaultMaxBodyBytes), "body");
-  const signal = timeout === undefined ? request.signal : AbortSignal.any([request.signal, timeout]);
   return { params, query, body, actor, request, requestId, signal, baseUrl: publicUrl ?? url.origin };
 }
 
@@ -158,24 +177,57 @@ export function invalidBySchema(error: z.ZodError, value: unknown, where: string
   return invalid(sentences.join("; "), first ? { field: first } : {});
 }
 
-function withTimeout<T>(work: Promise<T>, timeout: AbortSignal, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const expire = () =>
-      reject(timedOut(`No answer within ${timeoutMs / 1000} s; a job is the way for longer work.`));
-    timeout.addEventListener("abort", expire, { once: true });
-    work.then(resolve, reject).finally(() => timeout.removeEventListener("abort", expire));
+/**
+ * The timer is taken back once there is an answer: the body of a streamed answer may take longer, and a timer left
+ * behind by each request would be kept for its whole time.
+ */
+async function withinTime(
+  run: (signal: AbortSignal) => Promise<Reply>,
+  outer: AbortSignal,
+  limitMs: number,
+): Promise<Reply> {
+  const limit = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = timedOut(`No answer within ${limitMs / 1000} s; a job is the way for longer work.`);
+      reject(error);
+      limit.abort(error);
+    }, limitMs);
   });
+  try {
+    return await Promise.race([run(AbortSignal.any([outer, limit.signal])), expired]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function toResponse(reply: Reply, requestId: string): Response {
-  if (reply instanceof Response) {
-    if (!reply.headers.has("x-request-id")) reply.headers.set("x-request-id", requestId);
-    return reply;
-  }
+  if (reply instanceof Response) return withHeaders(reply, requestId);
   return new Response(reply.status === 204 ? null : JSON.stringify(reply.json), {
     status: reply.status,
-    headers: { "content-type": "application/json", "x-request-id": requestId, ...reply.headers },
+    headers: {
+      "content-type": "application/json",
+      "x-request-id": requestId,
+      "x-content-type-options": "nosniff",
+      ...reply.headers,
+    },
   });
+}
+
+/** Browsers must take an artifact for what it is declared to be; a Response that was fetched has fixed headers. */
+function withHeaders(response: Response, requestId: string): Response {
+  const set = (target: Response): Response => {
+    if (!target.headers.has("x-request-id")) target.headers.set("x-request-id", requestId);
+    if (!target.headers.has("x-content-type-options"))
+      target.headers.set("x-content-type-options", "nosniff");
+    return target;
+  };
+  try {
+    return set(response);
+  } catch {
+    return set(new Response(response.body, response));
+  }
 }
 
 function errorResponse(protocol: Route["protocol"], error: unknown, requestId: string): Response {

@@ -1,7 +1,9 @@
+import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { type ErrorKind, isKetlineError } from "../errors.ts";
 import type { Actor } from "../identity/actor.ts";
+import { failSpan, inSpan } from "../telemetry/index.ts";
 import type { JobKind } from "./job.ts";
 import { clip, type JobBook } from "./jobs.ts";
 import type { Ending, JobLogRow, JobRow, Lease, Report } from "./store.ts";
@@ -161,7 +163,7 @@ export function createExecution(
     return { state: "queued", error: message, dueMs: clock() + delayMs, countAttempt: true };
   }
 
-  async function execute(): Promise<void> {
+  async function execute(span: Span): Promise<void> {
     const stopBeating = options.everySecond(beat);
     let ending: Ending;
     try {
@@ -171,6 +173,8 @@ export function createExecution(
       clearTimeout(graceTimer);
     }
     await beating;
+    span.setAttribute("ketline.job.state", ending.state);
+    if (ending.state === "failed") failSpan(span, ending.error);
     const ended = await jobs.store.finish(lease, clock(), record.take(), ending);
     if (ended === null) {
       logger.warn("the end of the job was not written: another worker has taken it over");
@@ -180,7 +184,13 @@ export function createExecution(
     else jobs.ended(ended);
   }
 
-  return { done: execute(), interrupt };
+  const attributes = {
+    "ketline.job.id": row.id,
+    "ketline.job.kind": row.kind,
+    "ketline.job.attempt": row.attempt,
+  };
+  const parent = JSON.parse(row.trace) as Record<string, string>;
+  return { done: inSpan(`job ${row.kind}`, { kind: "consumer", attributes, parent }, execute), interrupt };
 }
 
 class UnreadableSpec extends Error {

@@ -8,6 +8,7 @@ import { conflict, forbidden, invalid, notFound } from "../errors.ts";
 import { invalidBySchema } from "../http/index.ts";
 import { type Actor, type AuditLog, allows } from "../identity/actor.ts";
 import type { MessageQueue } from "../queues/message-queue.ts";
+import { type Events, traceCarrier } from "../telemetry/index.ts";
 import type { Job, JobKind, Jobs, SubmitOptions } from "./job.ts";
 import { jobRoutes } from "./routes.ts";
 import {
@@ -30,7 +31,7 @@ export interface JobsOptions {
   readonly logger: Logger;
   readonly kinds?: readonly JobKind<never, unknown>[];
   /** Told of every job that ended, whoever ended it. */
-  readonly onEnded?: (job: Job) => void;
+  readonly events?: Pick<Events, "jobEnded">;
 }
 
 export interface LogLine {
@@ -78,7 +79,16 @@ export function createJobs(options: JobsOptions): JobBook {
   const local: JobBook["local"] = new EventEmitter();
 
   const ended = (row: JobRow): void => {
-    options.onEnded?.(jobOf(row));
+    const endedMs = row.ended_ms ?? clock();
+    const startedMs = row.started_ms ?? endedMs;
+    options.events?.jobEnded({
+      jobId: row.id,
+      kind: row.kind,
+      state: row.state === "succeeded" || row.state === "cancelled" ? row.state : "failed",
+      attempts: row.attempt,
+      durationMs: endedMs - startedMs,
+      waitedMs: startedMs - row.created_ms,
+    });
   };
 
   const find = async (id: string): Promise<JobRow> => {
@@ -158,6 +168,7 @@ export function createJobs(options: JobsOptions): JobBook {
         lease_until_ms: null,
         cancel_reason: null,
         log_count: 0,
+        trace: JSON.stringify(traceCarrier()),
       };
       if (!(await store.insert(row))) {
         const first = await store.byIdempotencyKey(kind.kind, idempotencyKey ?? "");

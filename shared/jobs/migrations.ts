@@ -28,6 +28,7 @@ export const jobMigrations: readonly Migration[] = [
         .addColumn("lease_until_ms", "bigint")
         .addColumn("cancel_reason", "text")
         .addColumn("log_count", "integer", (column) => column.notNull())
+        .addColumn("trace", "text", (column) => column.notNull())
         .execute();
       // NULL differs from NULL in a unique index of both dialects: jobs without a key are not held against each other.
       await schema.schema

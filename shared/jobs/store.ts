@@ -30,6 +30,8 @@ export interface JobRow {
   /** Not null once a cancellation was asked for. */
   cancel_reason: string | null;
   log_count: number;
+  /** The trace of the request that submitted it, as W3C headers in JSON. */
+  trace: string;
 }
 
 export interface JobLogRow {

@@ -85,7 +85,7 @@ function literal(type: string, value: unknown, where: string): string {
   switch (type) {
     case "Double":
       if (typeof value !== "number" || !Number.isFinite(value)) throw mismatch("a number");
-      return decimal(value);
+      return decimalLiteral(value);
     case "Int":
       if (typeof value !== "number" || !Number.isSafeInteger(value)) throw mismatch("a whole number");
       return String(value);
@@ -115,7 +115,7 @@ function literal(type: string, value: unknown, where: string): string {
 }
 
 /** A Double literal; Q# wants the point, and a digit after it where an exponent follows. */
-function decimal(value: number): string {
+export function decimalLiteral(value: number): string {
   const text = String(value);
   if (text.includes(".")) return text;
   const [mantissa = text, exponent] = text.split("e");

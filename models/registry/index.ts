@@ -1,3 +1,5 @@
+export { createRegistry, type RegistryOptions } from "./create-registry.ts";
+export { registryMigrations } from "./migrations.ts";
 export type {
   AliasChange,
   ModelPage,

@@ -1,0 +1,74 @@
+import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Database } from "../../shared/database/index.ts";
+import type { Actor, AuditLog } from "../../shared/identity/actor.ts";
+import type { Tracking } from "../tracking/index.ts";
+import type { NewEvent } from "./events.ts";
+import { insertEvents, lockRegistry } from "./store/events.ts";
+import type { RegistryTables, Store } from "./store/tables.ts";
+
+/** What everything in the registry works with. */
+export interface RegistryContext {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly tracking: Tracking;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+}
+
+/** Who makes a change, and why. */
+export interface ChangeBy {
+  readonly actor: Actor;
+  readonly reason?: string | undefined;
+}
+
+/** A change under way: its transaction, and the events that it consists of. */
+export interface Change extends Store {
+  readonly nowMs: number;
+  record(event: NewEvent): void;
+}
+
+export function storeOf({ database }: RegistryContext): Store {
+  return { db: database.tables<RegistryTables>(), dialect: database.dialect };
+}
+
+/**
+ * Makes a change and writes its events, all or nothing. Changes of the registry are made one after the other (each
+ * locks its revision first), so what `work` reads is what stands when it writes: no writer can lose another's move.
+ */
+export async function changeRegistry<Result>(
+  context: RegistryContext,
+  by: ChangeBy,
+  work: (change: Change) => Promise<Result>,
+): Promise<Result> {
+  const { actor, reason } = by;
+  const { result, events } = await context.database.transaction<
+    RegistryTables,
+    { readonly result: Result; readonly events: readonly NewEvent[] }
+  >(async (db) => {
+    const store: Store = { db, dialect: context.database.dialect };
+    const events: NewEvent[] = [];
+    const nowMs = context.clock();
+    const revision = await lockRegistry(store);
+    const result = await work({ ...store, nowMs, record: (event) => events.push(event) });
+    await insertEvents(store, revision, events, {
+      actorId: actor.id,
+      actorName: actor.name,
+      reason: reason ?? null,
+      atMs: nowMs,
+    });
+    return { result, events };
+  });
+  for (const { kind, model, alias, version, tag, before, after } of events) {
+    const part = alias ?? (version === undefined ? tag : String(version));
+    await context.audit.record({
+      actor,
+      action: kind,
+      subject: part === undefined ? `model/${model}` : `model/${model}/${part}`,
+      before,
+      after,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+  return result;
+}

@@ -1,0 +1,75 @@
+import { sql } from "kysely";
+import type { Migration } from "../../shared/database/index.ts";
+
+/**
+ * A registered model has an id of its own (`model_uid`) beside its name, so that renaming it is one row and its history
+ * stays its own when the name is used again.
+ */
+export const registryMigrations: readonly Migration[] = [
+  {
+    name: "0200-registry-models",
+    async up(schema, dialect) {
+      const clustered = dialect === "sqlite" ? " without rowid" : "";
+      const statements = [
+        // One row. Every change takes it first: changes are made one after the other, and what is committed later has
+        // the higher number.
+        `create table registry_state (id integer primary key, revision bigint not null)`,
+        `insert into registry_state (id, revision) values (1, 0)`,
+        `create table registry_model (
+          model_uid text primary key,
+          name text not null unique,
+          description text not null,
+          created_ms bigint not null,
+          updated_ms bigint not null,
+          next_version integer not null)`,
+        `create table registry_model_tag (
+          model_uid text not null,
+          key text not null,
+          value text not null,
+          primary key (model_uid, key))${clustered}`,
+        `create table registry_version (
+          version_uid text primary key,
+          model_uid text not null,
+          version integer not null,
+          description text not null,
+          created_ms bigint not null,
+          updated_ms bigint not null,
+          stage text not null,
+          source text not null,
+          storage_location text not null,
+          run_id text not null,
+          run_link text not null,
+          logged_model_id text not null,
+          unique (model_uid, version))`,
+        `create index registry_version_run on registry_version (run_id)`,
+        `create table registry_version_tag (
+          version_uid text not null,
+          key text not null,
+          value text not null,
+          primary key (version_uid, key))${clustered}`,
+        `create table registry_alias (
+          model_uid text not null,
+          alias text not null,
+          version integer not null,
+          primary key (model_uid, alias))${clustered}`,
+        `create table registry_event (
+          event_id bigint primary key,
+          model_uid text not null,
+          model_name text not null,
+          kind text not null,
+          alias text,
+          version integer,
+          tag text,
+          before_value text,
+          after_value text,
+          reason text,
+          actor_id text not null,
+          actor_name text not null,
+          at_ms bigint not null)`,
+        `create index registry_event_model on registry_event (model_uid, event_id)`,
+        `create index registry_event_name on registry_event (model_name, event_id)`,
+      ];
+      for (const statement of statements) await sql.raw(statement).execute(schema);
+    },
+  },
+];

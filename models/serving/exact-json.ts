@@ -89,7 +89,7 @@ class Reader {
   }
 
   #string(): string {
-    const pattern = /"(?:[^"\\]|\\.)*"/sy;
+    const pattern = /"[^"\\]*(?:\\.[^"\\]*)*"/sy;
     pattern.lastIndex = this.#at;
     const token = pattern.exec(this.#text)?.[0];
     if (token === undefined) throw this.#wrong("a string is not closed");

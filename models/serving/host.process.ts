@@ -1,0 +1,62 @@
+import { writeFile } from "node:fs/promises";
+import { isKetlineError } from "../../shared/errors.ts";
+import type { HostAnswer, HostReady, HostRequest } from "./host-messages.ts";
+import { inspectModel } from "./inspection.ts";
+import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
+import { warmUp } from "./warm-up.ts";
+
+/*
+ * A process that loads and runs models for the server. A process and not a thread, because a thread cannot be stopped
+ * while ONNX Runtime works in it: `worker.terminate()` then aborts the whole process (onnxruntime-node 1.30.0, Node 22).
+ */
+
+const sessions = new Map<string, OnnxSession>();
+
+async function answer(request: HostRequest): Promise<HostAnswer> {
+  switch (request.kind) {
+    case "load": {
+      const startedMs = performance.now();
+      await sessions.get(request.key)?.release();
+      sessions.delete(request.key);
+      const inspected = await inspectModel(request.directory, request.limits);
+      const session = await openOnnxSession(inspected.servedFile, inspected.unranked);
+      sessions.set(request.key, session);
+      const { mlModel, unranked, ...rest } = inspected;
+      const description = {
+        ...rest,
+        unranked: [...unranked],
+        signature: session.signature,
+        columns: mlModel?.columns ?? null,
+        params: mlModel?.params ?? [],
+      };
+      const loadMs = performance.now() - startedMs;
+      await warmUp(session, description, request.directory);
+      return { kind: "loaded", description, loadMs };
+    }
+    case "run": {
+      const session = sessions.get(request.key);
+      if (session === undefined) return { kind: "missing" };
+      return { kind: "ran", ...(await session.run(request.inputs, request.outputs)) };
+    }
+    case "unload":
+      await sessions.get(request.key)?.release();
+      sessions.delete(request.key);
+      return { kind: "unloaded" };
+  }
+}
+
+function failure(error: unknown): HostAnswer {
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: "error", error: isKetlineError(error) ? error.kind : "internal", message };
+}
+
+const send = (message: HostAnswer | HostReady) => process.send?.(message);
+
+process.on("message", (request: HostRequest) => {
+  answer(request).catch(failure).then(send);
+});
+// Without its server a host has nobody to answer.
+process.on("disconnect", () => process.exit(0));
+// Where memory runs out, Linux should end this process and not the server.
+await writeFile("/proc/self/oom_score_adj", "900").catch(() => {});
+send({ kind: "ready" });

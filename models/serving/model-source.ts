@@ -1,0 +1,23 @@
+/** What serving asks of the registry. */
+export interface ModelSource {
+  /** @throws notFound */
+  getVersion(name: string, version: number): Promise<ServableVersion>;
+  getByAlias(name: string, alias: string): Promise<ServableVersion | null>;
+  getNewestReady(name: string): Promise<ServableVersion | null>;
+  /** Grows with every change of the registry; a reader that sees the same number again may keep what it read. */
+  revision(): Promise<number>;
+  listModels(page?: { readonly limit?: number; readonly cursor?: string }): Promise<{
+    readonly items: readonly { readonly name: string; readonly newestVersion: number }[];
+    readonly nextCursor?: string;
+  }>;
+  /** Newest first. @throws notFound */
+  listVersions(name: string): Promise<readonly ServableVersion[]>;
+}
+
+/** A registered version. */
+export interface ServableVersion {
+  readonly name: string;
+  readonly version: number;
+  /** A blob key prefix without a trailing slash. */
+  readonly storageLocation: string;
+}

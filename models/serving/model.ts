@@ -1,0 +1,22 @@
+import type { ColumnSpec, ParamSpec } from "./mlmodel.ts";
+import type { ModelSignature } from "./signature.ts";
+
+/** What is known of a model version once its files were read and checked. */
+export interface ModelDescription {
+  readonly signature: ModelSignature;
+  /** The class of each column of an output of class scores, by the name of the output. */
+  readonly classLabels: Readonly<Record<string, readonly string[]>>;
+  /** Of an MLflow signature by columns. */
+  readonly columns: readonly ColumnSpec[] | null;
+  readonly params: readonly ParamSpec[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly nodeCount: number;
+  /** Of the model and its external data. */
+  readonly fileBytes: number;
+  /** Whether work and memory follow from its files and the size of its inputs alone (see `inspection.ts`). */
+  readonly bounded: boolean;
+  /** The file to load, an absolute path: the model itself, or its rewritten copy. */
+  readonly servedFile: string;
+  /** Inputs and outputs whose number of dimensions the model leaves open. */
+  readonly unranked: readonly string[];
+}

@@ -1,0 +1,71 @@
+import type { Clock } from "../../shared/clock.ts";
+import { type KetlineError, unavailable } from "../../shared/errors.ts";
+
+/** Keeps apart what harms: models that ended their process, and for a moment those that cannot be loaded. */
+export interface Quarantine {
+  /** A process ended while it worked on this model. */
+  strike(key: string, reason: string): void;
+  /** Loading failed in a way that will not change by itself: the same answer for a while, without trying. */
+  refuse(key: string, error: KetlineError): void;
+  /** @throws what stands against using this model now */
+  check(key: string): void;
+  problem(key: string): string | undefined;
+}
+
+/** One lost process may be bad luck; from the second on the model is the suspect. */
+const strikesAllowed = 1;
+const strikeMemoryMs = 10 * 60_000;
+const firstPauseMs = 30_000;
+const longestPauseMs = 15 * 60_000;
+const refusalMs = 10_000;
+const maxRemembered = 10_000;
+
+interface Suspect {
+  strikes: number;
+  lastMs: number;
+  untilMs: number;
+  error: KetlineError | undefined;
+}
+
+export function createQuarantine(clock: Clock): Quarantine {
+  const suspects = new Map<string, Suspect>();
+  const remember = (key: string, suspect: Suspect) => {
+    suspects.delete(key);
+    suspects.set(key, suspect);
+    const [oldest] = suspects.keys();
+    if (suspects.size > maxRemembered && oldest !== undefined) suspects.delete(oldest);
+  };
+  const standing = (key: string): KetlineError | undefined => {
+    const suspect = suspects.get(key);
+    const leftMs = (suspect?.untilMs ?? 0) - clock();
+    if (suspect?.error === undefined || leftMs <= 0) return undefined;
+    if (suspect.error.kind !== "unavailable") return suspect.error;
+    return unavailable(suspect.error.message, { retryAfterSeconds: Math.ceil(leftMs / 1000) });
+  };
+  return {
+    strike(key, reason) {
+      const nowMs = clock();
+      const before = suspects.get(key);
+      const recent = before !== undefined && nowMs - before.lastMs < strikeMemoryMs ? before.strikes : 0;
+      const strikes = recent + 1;
+      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (strikes - strikesAllowed - 1));
+      remember(key, {
+        strikes,
+        lastMs: nowMs,
+        untilMs: strikes > strikesAllowed ? nowMs + pauseMs : 0,
+        error: unavailable(
+          `The model is unhealthy: ${strikes} times within minutes its process had to end. ${reason}`,
+        ),
+      });
+    },
+    refuse(key, error) {
+      const { strikes, lastMs, untilMs } = suspects.get(key) ?? { strikes: 0, lastMs: clock(), untilMs: 0 };
+      remember(key, { strikes, lastMs, untilMs: Math.max(untilMs, clock() + refusalMs), error });
+    },
+    check(key) {
+      const error = standing(key);
+      if (error !== undefined) throw error;
+    },
+    problem: (key) => standing(key)?.message,
+  };
+}

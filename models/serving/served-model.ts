@@ -1,0 +1,177 @@
+import { unavailable } from "../../shared/errors.ts";
+import type { HostAnswer } from "./host-messages.ts";
+import type { AskOptions, Host, Hosts } from "./hosts.ts";
+import type { ModelDescription } from "./model.ts";
+import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
+import type { Tensors } from "./tensors.ts";
+
+/** A model version that is loaded, wherever its session is. */
+export interface ServedModel {
+  readonly key: string;
+  readonly description: ModelDescription;
+  /** What it takes in memory, roughly. */
+  readonly estimatedBytes: number;
+  /** Where the next small request will run. */
+  readonly place: "host" | "inline";
+  run(inputs: Tensors, outputs: readonly string[], options: AskOptions): Promise<RunResult>;
+  release(): Promise<void>;
+}
+
+export interface RunResult {
+  readonly outputs: Tensors;
+  /** ONNX Runtime's own work; the rest was waiting and transport. */
+  readonly runMs: number;
+}
+
+/**
+ * When a model may run in the server's own process, where a request costs a third of the processor time that it costs
+ * through a host. It starts in a host and has to earn it: its cost is bounded by its inputs, its file is small, it was
+ * loaded quickly, and its first requests were answered quickly. Larger requests still go to the host, and one slow run
+ * sends the model back there for good. The server is blocked while a model runs in it, so the limits say for how long.
+ */
+export interface InlineRule {
+  readonly afterRuns: number;
+  readonly maxFileBytes: number;
+  readonly maxLoadMs: number;
+  readonly maxRunMs: number;
+  /** Elements of all inputs together. */
+  readonly maxElements: number;
+}
+
+export const defaultInlineRule: InlineRule = {
+  afterRuns: 3,
+  maxFileBytes: 4 * 1024 ** 2,
+  maxLoadMs: 100,
+  maxRunMs: 5,
+  maxElements: 16_384,
+};
+
+/** A run this many times over the limit moves the model out. */
+const demotionFactor = 10;
+
+/** A session of a tree model measured eight times its file; a small one has a floor (facts in `bench/README.md`). */
+const bytesPerFileByte = 8;
+const sessionFloorBytes = 256 * 1024;
+
+interface ServedModelParts {
+  readonly key: string;
+  readonly hosts: Hosts;
+  readonly host: Host;
+  readonly inlineRule: InlineRule;
+  /** Loads the model into the host; called at the start, and again when the host's process was replaced. */
+  readonly load: () => Promise<Extract<HostAnswer, { kind: "loaded" }>>;
+}
+
+/** Loads a model version into a host. */
+export async function openServedModel(parts: ServedModelParts): Promise<ServedModel> {
+  const { key, hosts, host, inlineRule: rule } = parts;
+  const { description, loadMs } = await parts.load();
+  let generation = host.generation;
+  let loading: Promise<unknown> | undefined;
+  let released = false;
+  let hostRuns = 0;
+  let meanRunMs = 0;
+  let inline: InlineSession | undefined;
+  let mayInline =
+    description.bounded && description.fileBytes <= rule.maxFileBytes && loadMs <= rule.maxLoadMs;
+
+  const reload = () => {
+    loading ??= parts
+      .load()
+      .then(() => {
+        generation = host.generation;
+      })
+      .finally(() => {
+        loading = undefined;
+      });
+    return loading;
+  };
+
+  const unload = async () => {
+    if (host.running && host.generation === generation) {
+      await hosts.ask(host, { kind: "unload", key }, { timeoutMs: 60_000, budgetMs: 10_000 });
+    }
+  };
+
+  const runInline = async (place: InlineSession, inputs: Tensors, outputs: readonly string[]) => {
+    place.runs++;
+    try {
+      const result = await place.session.run(inputs, outputs);
+      if (result.runMs > rule.maxRunMs * demotionFactor) {
+        place.leaving = true;
+        if (inline === place) inline = undefined;
+      }
+      return result;
+    } finally {
+      place.runs--;
+      if (place.leaving && place.runs === 0) await place.session.release();
+    }
+  };
+
+  const moveInline = async () => {
+    mayInline = false;
+    try {
+      const session = await openOnnxSession(description.servedFile, new Set(description.unranked));
+      if (released) return await session.release();
+      inline = { session, runs: 0, leaving: false };
+      await unload();
+    } catch {
+      // It goes on in its host; the file may have been cleared away, or the host replaced.
+    }
+  };
+
+  const runInHost = async (
+    inputs: Tensors,
+    outputs: readonly string[],
+    options: AskOptions,
+  ): Promise<RunResult> => {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      if (loading !== undefined || generation !== host.generation) await reload();
+      const answer = await hosts.ask(host, { kind: "run", key, inputs, outputs }, options);
+      if (answer.kind === "ran") {
+        hostRuns++;
+        meanRunMs += (answer.runMs - meanRunMs) / hostRuns;
+        if (mayInline && hostRuns >= rule.afterRuns && meanRunMs <= rule.maxRunMs) setImmediate(moveInline);
+        return answer;
+      }
+      await reload();
+    }
+    throw unavailable("The model's process was replaced again and again.", { retryAfterSeconds: 5 });
+  };
+
+  return {
+    key,
+    description,
+    estimatedBytes: sessionFloorBytes + bytesPerFileByte * description.fileBytes,
+    get place() {
+      return inline === undefined ? "host" : "inline";
+    },
+    run: (inputs, outputs, options) =>
+      inline !== undefined && elementsOf(inputs) <= rule.maxElements
+        ? runInline(inline, inputs, outputs)
+        : runInHost(inputs, outputs, options),
+    async release() {
+      released = true;
+      const place = inline;
+      inline = undefined;
+      if (place !== undefined) {
+        place.leaving = true;
+        if (place.runs === 0) await place.session.release();
+      }
+      await unload().catch(() => undefined);
+    },
+  };
+}
+
+interface InlineSession {
+  readonly session: OnnxSession;
+  /** Runs in the air: the session is released after the last of them. */
+  runs: number;
+  leaving: boolean;
+}
+
+function elementsOf(inputs: Tensors): number {
+  let elements = 0;
+  for (const name in inputs) elements += inputs[name]?.data.length ?? 0;
+  return elements;
+}

@@ -1,0 +1,208 @@
+import path from "node:path";
+import type { BlobStore } from "../../shared/blobs/index.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { invalid, isKetlineError, type KetlineError, unavailable } from "../../shared/errors.ts";
+import type { HostAnswer } from "./host-messages.ts";
+import { type AskOptions, createHosts, type Host } from "./hosts.ts";
+import { createModelFiles } from "./model-files.ts";
+import type { ServableVersion } from "./model-source.ts";
+import { createQuarantine } from "./quarantine.ts";
+import { defaultInlineRule, type InlineRule, openServedModel, type ServedModel } from "./served-model.ts";
+
+/** The model versions that are loaded: as many as fit, the others on demand. */
+export interface Sessions {
+  /**
+   * Has `use` work with a loaded version, which stays loaded until `use` is done. Requests that arrive while it loads
+   * wait for the same load.
+   *
+   * @throws invalid when the version cannot be served, with the reason; unavailable when it harmed its process lately
+   */
+  withModel<Result>(version: ServableVersion, use: (model: ServedModel) => Promise<Result>): Promise<Result>;
+  /** Drops a version from memory; requests in the air are answered first. @returns whether it was loaded */
+  unload(version: ServableVersion): boolean;
+  state(version: ServableVersion): SessionState;
+  /** Loaded versions and their estimated bytes. */
+  readonly size: { readonly count: number; readonly bytes: number };
+  close(): Promise<void>;
+}
+
+export interface SessionState {
+  readonly loaded: boolean;
+  /** Why it cannot be used now; undefined when it can. */
+  readonly problem: string | undefined;
+}
+
+export interface SessionLimits {
+  /** Estimated bytes of all sessions. */
+  readonly maxBytes: number;
+  readonly maxCount: number;
+  /** Files of one version, external data included. */
+  readonly maxModelBytes: number;
+  readonly maxNodes: number;
+  /** Files of all versions that are kept on the local disk. */
+  readonly maxCacheBytes: number;
+  readonly loadTimeoutMs: number;
+  /** Processes that models run in. */
+  readonly hosts: number;
+  readonly inlineRule: InlineRule;
+}
+
+export const defaultSessionLimits: SessionLimits = {
+  maxBytes: 1024 ** 3,
+  maxCount: 500,
+  maxModelBytes: 1024 ** 3,
+  maxNodes: 100_000,
+  maxCacheBytes: 4 * 1024 ** 3,
+  loadTimeoutMs: 60_000,
+  hosts: 2,
+  inlineRule: defaultInlineRule,
+};
+
+export interface SessionsOptions {
+  readonly blobs: BlobStore;
+  /** On the local disk, for the files of models. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly limits: SessionLimits;
+}
+
+interface Entry {
+  readonly opening: Promise<ServedModel>;
+  /** Set when it is loaded. */
+  model: ServedModel | undefined;
+  inUse: number;
+  /** Out of the table: released when nobody uses it any more. */
+  retired: boolean;
+}
+
+export function createSessions({ blobs, directory, clock, limits }: SessionsOptions): Sessions {
+  const folder = path.resolve(directory);
+  const quarantine = createQuarantine(clock);
+  const files = createModelFiles({
+    blobs,
+    directory: folder,
+    maxVersionBytes: limits.maxModelBytes,
+    maxBytes: limits.maxCacheBytes,
+  });
+  const hosts = createHosts({
+    count: limits.hosts,
+    directory: folder,
+    onLost: (request, error) => quarantine.strike(request.key, error.message),
+  });
+  /** In the order of use, the least recently used first. */
+  const entries = new Map<string, Entry>();
+  let bytes = 0;
+
+  const retire = (key: string, entry: Entry) => {
+    if (entries.get(key) === entry) entries.delete(key);
+    entry.retired = true;
+    bytes -= entry.model?.estimatedBytes ?? 0;
+    if (entry.inUse === 0) void entry.model?.release();
+  };
+  const makeRoom = (newest: Entry) => {
+    for (const [key, entry] of entries) {
+      if (bytes <= limits.maxBytes && entries.size <= limits.maxCount) return;
+      if (entry !== newest && entry.model !== undefined) retire(key, entry);
+    }
+  };
+  const open = (key: string, version: ServableVersion): Entry => {
+    const host = hosts.choose();
+    const load = () => loadInto(host, key, version);
+    const entry: Entry = {
+      opening: openServedModel({ key, hosts, host, load, inlineRule: limits.inlineRule }),
+      model: undefined,
+      inUse: 0,
+      retired: false,
+    };
+    entries.set(key, entry);
+    entry.opening.then(
+      (model) => {
+        entry.model = model;
+        bytes += model.estimatedBytes;
+        if (entry.retired) retire(key, entry);
+        else makeRoom(entry);
+      },
+      () => {
+        if (entries.get(key) === entry) entries.delete(key);
+      },
+    );
+    return entry;
+  };
+  const loadInto = async (host: Host, key: string, version: ServableVersion) => {
+    quarantine.check(key);
+    const limit: AskOptions = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
+    try {
+      return await files.withFolder(version.storageLocation, async (modelDirectory) => {
+        const request = { kind: "load", key, directory: modelDirectory, limits: inspection(limits) } as const;
+        return loaded(await hosts.ask(host, request, limit));
+      });
+    } catch (error) {
+      const failure = cannotServe(version, error);
+      if (isKetlineError(failure, "invalid")) quarantine.refuse(key, failure);
+      throw failure;
+    }
+  };
+
+  return {
+    async withModel(version, use) {
+      const key = keyOf(version);
+      quarantine.check(key);
+      let entry = entries.get(key);
+      if (entry === undefined) entry = open(key, version);
+      else {
+        entries.delete(key);
+        entries.set(key, entry);
+      }
+      entry.inUse++;
+      try {
+        return await use(entry.model ?? (await entry.opening));
+      } finally {
+        entry.inUse--;
+        if (entry.retired && entry.inUse === 0) void entry.model?.release();
+      }
+    },
+    unload(version) {
+      const key = keyOf(version);
+      const entry = entries.get(key);
+      if (entry?.model === undefined) return false;
+      retire(key, entry);
+      return true;
+    },
+    state(version) {
+      const key = keyOf(version);
+      return { loaded: entries.get(key)?.model !== undefined, problem: quarantine.problem(key) };
+    },
+    get size() {
+      return { count: entries.size, bytes };
+    },
+    async close() {
+      const models = [...entries.values()].flatMap(({ model }) => (model === undefined ? [] : [model]));
+      entries.clear();
+      await hosts.close();
+      await Promise.allSettled(models.map((model) => model.release()));
+    },
+  };
+}
+
+/** A model that was deleted and made again under the same name has other files. */
+function keyOf(version: ServableVersion): string {
+  return `${version.name}/${version.version}@${version.storageLocation}`;
+}
+
+function inspection({ maxModelBytes, maxNodes }: SessionLimits) {
+  return { maxFileBytes: maxModelBytes, maxNodes };
+}
+
+function loaded(answer: HostAnswer): Extract<HostAnswer, { kind: "loaded" }> {
+  if (answer.kind === "loaded") return answer;
+  throw unavailable("The model's process did not load it.");
+}
+
+/** What is wrong with a version is no server error: the same request cannot succeed until the version changes. */
+function cannotServe(version: ServableVersion, error: unknown): unknown {
+  if (!isKetlineError(error)) return error;
+  const isFault = ["invalid", "too_large", "unsupported", "not_found", "timeout"].includes(error.kind);
+  if (!isFault) return error satisfies KetlineError;
+  const label = `Version ${version.version} of "${version.name}"`;
+  return invalid(`${label} cannot be served: ${error.message}`, { cause: error });
+}

@@ -1,4 +1,15 @@
+export { chiSquareContingency, fisherExact, twoProportions } from "./contingency.ts";
+export { jensenShannon, smoothedPopulationStability } from "./distances.ts";
+export { benjaminiHochberg } from "./false-discovery.ts";
 export { hashText } from "./hash.ts";
+export { kolmogorovSmirnovP } from "./kolmogorov-smirnov.ts";
+export { normalIsf } from "./normal.ts";
+export {
+  jensenShannonFloor,
+  kolmogorovSmirnovFloor,
+  populationStabilityFloor,
+  wassersteinFloor,
+} from "./null-floors.ts";
 export {
   buildReferenceProfile,
   type CategoricalReference,
@@ -7,6 +18,7 @@ export {
   type ReferenceColumn,
   type ReferenceProfile,
 } from "./profile.ts";
+export { wasserstein } from "./transport.ts";
 export {
   addValues,
   type CategoricalWindow,

@@ -1,0 +1,19 @@
+import { Thresholds } from "../../../models/monitoring/schemas.ts";
+import { hashText } from "../../../shared/statistics/hash.ts";
+import { emptyWindow, type ReferenceProfile, type WindowProfile } from "../../../shared/statistics/index.ts";
+import { addValues } from "../../../shared/statistics/window-profile.ts";
+
+export const defaultThresholds = Thresholds.parse({});
+
+/** A window with these columns, its rows keyed by their number. */
+export function windowOf(
+  reference: ReferenceProfile,
+  columns: Readonly<Record<string, ArrayLike<unknown>>>,
+): WindowProfile {
+  const window = emptyWindow(reference);
+  for (const [name, values] of Object.entries(columns)) {
+    const priorities = Array.from({ length: values.length }, (_, i) => hashText(`row ${i}`, reference.seed));
+    addValues(window, reference, [{ name, values, priorities }]);
+  }
+  return window;
+}

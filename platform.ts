@@ -3,6 +3,9 @@ import { hostname } from "node:os";
 import type { Hono } from "hono";
 import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
+import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
+import { createRegistry, registryMigrations } from "./models/registry/index.ts";
+import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
 import { loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
@@ -19,7 +22,7 @@ import {
   jobMigrations,
 } from "./shared/jobs/index.ts";
 import { openMessageQueue, queueMigrations } from "./shared/queues/index.ts";
-import { createLogger, type Logger } from "./shared/telemetry/index.ts";
+import { createLogger, type Logger, startTelemetry } from "./shared/telemetry/index.ts";
 import { version } from "./shared/version.ts";
 
 /** Everything behind the doors. */
@@ -39,10 +42,15 @@ export interface Platform {
 /** The composition root: opens the configured stores, wires the capabilities to them and mounts their routes. */
 export async function createPlatform(config: Config, clock: Clock = systemClock): Promise<Platform> {
   const logger = createLogger(config);
+  const telemetry = await startTelemetry({ config, logger });
+  const { events } = telemetry;
   const database = await openDatabase(config.database, [
     ...jobMigrations,
     ...queueMigrations,
     ...identityMigrations,
+    ...datasetMigrations,
+    ...trackingMigrations,
+    ...registryMigrations,
   ]);
   const signingKey = await loadSigningKey(config);
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
@@ -50,7 +58,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const audit = createAuditLog({ database, clock });
   const identity = createIdentity({ config, database, clock, audit });
   const workers = createWorkerPool({ threads: config.workerThreads });
-  const jobs = createJobs({ database, queue, clock, audit, logger });
+  const jobs = createJobs({ database, queue, clock, audit, logger, events });
   const instanceId = `${hostname()}-${randomUUID().slice(0, 8)}`;
   const runner = createJobRunner({
     jobs,
@@ -61,7 +69,13 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     instanceId,
   });
 
-  const capabilities: Capability[] = [jobs, identity, audit, createEnvironments()];
+  const datasets = createDatasets({ database, blobs, jobs, workers, clock, audit, config });
+  const tracking = createTracking({ database, blobs, clock, audit, config });
+  const registry = createRegistry({ database, blobs, tracking, clock, audit });
+  const environments = createEnvironments();
+
+  const ground: Capability[] = [jobs, identity, audit];
+  const capabilities: Capability[] = [...ground, datasets, tracking, registry, environments];
   for (const kind of capabilities.flatMap((capability) => capability.jobKinds)) jobs.register(kind);
 
   const routes = capabilities.flatMap((capability) => capability.routes);
@@ -73,7 +87,13 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     }
   };
   const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
-  const app = createApplication({ routes: allRoutes, identity, logger, publicUrl: config.publicUrl });
+  const app = createApplication({
+    routes: allRoutes,
+    identity,
+    logger,
+    publicUrl: config.publicUrl,
+    observe: telemetry.observeRequest,
+  });
 
   return {
     config,
@@ -89,6 +109,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
       await Promise.allSettled(capabilities.map((capability) => capability.close?.()));
       await workers.close();
       await database.close();
+      await telemetry.close();
     },
   };
 }

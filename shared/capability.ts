@@ -4,7 +4,7 @@ import type { JobKind } from "./jobs/job.ts";
 /** What each capability gives to the composition root, beside its own functions. */
 export interface Capability {
   readonly routes: readonly Route[];
-  readonly jobKinds: readonly JobKind<never, unknown>[];
+  readonly jobKinds: readonly JobKind[];
   readonly timers: readonly Timer[];
   /** Writes out what is buffered; called at shutdown and, on Functions, after each invocation. */
   flush?(): Promise<void>;

@@ -29,7 +29,7 @@ export interface JobsOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
-  readonly kinds?: readonly JobKind<never, unknown>[];
+  readonly kinds?: readonly JobKind[];
   /** Told of every job that ended, whoever ended it. */
   readonly events?: Pick<Events, "jobEnded">;
 }
@@ -134,7 +134,7 @@ export function createJobs(options: JobsOptions): JobBook {
     register(kind) {
       const known = kinds.get(kind.kind);
       if (known !== undefined) throw new Error(`Two kinds of job are named "${kind.kind}".`);
-      kinds.set(kind.kind, kind as unknown as JobKind);
+      kinds.set(kind.kind, kind);
     },
 
     async submit<Spec, Result>(kind: JobKind<Spec, Result>, spec: Spec, submission: SubmitOptions) {

@@ -1,0 +1,93 @@
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue, Json } from "@duckdb/node-api";
+
+/** A DuckDB of its own, in memory, that reads and writes the files it was given and nothing else. */
+export interface DuckDb {
+  /** Runs statements for what they do. */
+  run(sql: string, values?: readonly DuckDBValue[]): Promise<void>;
+  /** All rows, by column name; whole numbers beyond 32 bits and decimals arrive as text, times as ISO-like text. */
+  rows(sql: string, values?: readonly DuckDBValue[]): Promise<Record<string, Json>[]>;
+  /** Rows as they come, some 2,000 at a time, without holding the result. */
+  stream(sql: string, values?: readonly DuckDBValue[]): AsyncIterable<DuckDBDataChunk>;
+}
+
+export interface DuckDbOptions {
+  /** The files that may be read. */
+  readonly files: readonly string[];
+  /** A directory of one's own, for what does not fit into memory and for files to write. */
+  readonly scratchDirectory: string;
+  /** 2 by default. */
+  readonly threads?: number;
+  /** What DuckDB may hold before it spills to the scratch directory; 512 by default. */
+  readonly memoryMiB?: number;
+}
+
+/**
+ * Opens an embedded DuckDB for the time of `work`. On worker threads only: decoding its results takes the thread.
+ *
+ * Left to itself DuckDB fetches extensions from the network when it meets an unknown file type or address, and opens
+ * any path that a query names. Here both are off, and stay off: the configuration is locked.
+ */
+export async function withDuckDb<Result>(
+  options: DuckDbOptions,
+  work: (duckDb: DuckDb) => Promise<Result>,
+): Promise<Result> {
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const instance = await DuckDBInstance.create(":memory:", {
+    threads: String(options.threads ?? 2),
+    memory_limit: `${options.memoryMiB ?? 512}MiB`,
+    temp_directory: options.scratchDirectory,
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+  });
+  try {
+    const connection = await instance.connect();
+    try {
+      await lockDown(connection, options);
+      return await work(duckDbOver(connection));
+    } finally {
+      connection.closeSync();
+    }
+  } finally {
+    instance.closeSync();
+  }
+}
+
+async function lockDown(connection: DuckDBConnection, options: DuckDbOptions): Promise<void> {
+  const settings = [
+    "timezone = 'UTC'",
+    `allowed_paths = [${options.files.map(quoteText).join(", ")}]`,
+    `allowed_directories = [${quoteText(`${options.scratchDirectory}/`)}]`,
+    "enable_external_access = false",
+    "lock_configuration = true",
+  ];
+  for (const setting of settings) await connection.run(`set ${setting}`);
+}
+
+function duckDbOver(connection: DuckDBConnection): DuckDb {
+  return {
+    async run(sql, values = []) {
+      await connection.run(sql, [...values]);
+    },
+    async rows(sql, values = []) {
+      return (await connection.runAndReadAll(sql, [...values])).getRowObjectsJson();
+    },
+    async *stream(sql, values = []) {
+      const result = await connection.stream(sql, [...values]);
+      for (let chunk = await result.fetchChunk(); chunk !== null; chunk = await result.fetchChunk()) {
+        if (chunk.rowCount === 0) return;
+        yield chunk;
+      }
+    },
+  };
+}
+
+/** An identifier for SQL, whatever the column is called. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A text literal for SQL. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listen, type MlflowGround, mlflowGround } from "../support/mlflow.ts";
+import { pythonPath, runPython } from "../support/python.ts";
+
+const python = pythonPath();
+
+/** The steps of mlflow_scenario.py. */
+const steps = [
+  "sets an experiment and finds it again",
+  "logs a run with params metrics and tags",
+  "keeps nan and infinities",
+  "refuses to change a param",
+  "resumes and nests runs",
+  "logs inputs",
+  "searches runs as a data frame",
+  "pages through many runs",
+  "deletes and restores",
+  "stores and fetches artifacts",
+  "logs registers and loads a sklearn model",
+  "autologs sklearn",
+  "logs an onnx model and loads it by alias",
+  "moves versions through stages",
+  "tags describes copies and searches the registry",
+  "registers a model from a run",
+  "logs metrics onto a logged model",
+  "eight processes log at once",
+];
+
+interface StepResult {
+  readonly step: string;
+  readonly ok: boolean;
+  readonly error?: string;
+}
+
+describe.skipIf(python === undefined)("MLflow's stock Python client", () => {
+  let ground: MlflowGround;
+  let server: { url: string; close(): Promise<void> };
+  let results: Map<string, StepResult>;
+  let output = "";
+
+  beforeAll(async () => {
+    ground = await mlflowGround({ KETLINE_LOG_LEVEL: "warn" });
+    server = await listen(ground);
+    const run = await runPython(python!, "mlflow_scenario.py", [server.url], {
+      MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
+    });
+    output = `${run.stdout}\n${run.stderr}`;
+    const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));
+    results = new Map(
+      lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
+    );
+  }, 280_000);
+
+  afterAll(async () => {
+    await server?.close();
+    await ground?.close();
+  });
+
+  it.each(steps)("%s", (step) => {
+    const result = results.get(step);
+    expect(result, output.slice(-4000)).toBeDefined();
+    expect(result?.ok, result?.error).toBe(true);
+  });
+
+  it("has no step that this list forgets", () => {
+    expect([...results.keys()]).toEqual(steps);
+  });
+
+  it("never meets a server error", () => {
+    const failures = ground.logged.filter((line) => line.msg === "request failed");
+    expect(failures).toEqual([]);
+  });
+});

@@ -1,0 +1,71 @@
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { createRegistry, type Registry, registryMigrations } from "../../models/registry/index.ts";
+import { createTracking, type Tracking, trackingMigrations } from "../../models/tracking/index.ts";
+import { type Answer, call, type TestApplication, testGround } from "./application.ts";
+
+/** An application that serves tracking and the registry, empty. */
+export interface MlflowGround extends TestApplication {
+  readonly tracking: Tracking;
+  readonly registry: Registry;
+  /** Calls `/api/2.0/mlflow<path>`; a GET sends its fields as the query, with lists as repeated keys. */
+  send(method: string, path: string, fields?: object): Promise<Answer>;
+  /** The same, for calls that must succeed. */
+  ask<Body>(method: string, path: string, fields?: object): Promise<Body>;
+}
+
+export async function mlflowGround(env: Readonly<Record<string, string>> = {}): Promise<MlflowGround> {
+  let tracking: Tracking | undefined;
+  let registry: Registry | undefined;
+  const ground = await testGround({
+    env,
+    migrations: [...trackingMigrations, ...registryMigrations],
+    capabilities: (base) => {
+      tracking = createTracking(base);
+      registry = createRegistry({ ...base, tracking });
+      return [tracking, registry];
+    },
+  });
+  if (tracking === undefined || registry === undefined) throw new Error("The capabilities were not made.");
+  const send = (method: string, path: string, fields: object = {}): Promise<Answer> => {
+    const url = `/api/2.0/mlflow${path}`;
+    return method === "GET"
+      ? call(ground.app, method, `${url}?${queryOf(fields)}`)
+      : call(ground.app, method, url, fields);
+  };
+  return {
+    ...ground,
+    tracking,
+    registry,
+    send,
+    async ask<Body>(method: string, path: string, fields: object = {}) {
+      const answer = await send(method, path, fields);
+      if (answer.status !== 200)
+        throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer.body as Body;
+    },
+  };
+}
+
+function queryOf(fields: object): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(fields)) {
+    for (const one of Array.isArray(value) ? value : [value]) query.append(key, String(one));
+  }
+  return query;
+}
+
+/** Listens on a free loopback port. */
+export async function listen(ground: TestApplication): Promise<{ url: string; close(): Promise<void> }> {
+  const server = createAdaptorServer({ fetch: ground.app.fetch });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      }),
+  };
+}

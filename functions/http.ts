@@ -1,11 +1,11 @@
 import {
   app,
-  type Cookie,
   type HttpMethod,
   type HttpRequest,
   type HttpResponseInit,
   type InvocationContext,
 } from "@azure/functions";
+import { parseCookie } from "./cookies.ts";
 import { endWith, flushCoalesced } from "./flush.ts";
 
 // Streams in both directions, chunked uploads and answers as they come; without it bodies pass whole through memory.
@@ -66,54 +66,4 @@ async function toReply(response: Response, flush: () => Promise<void>): Promise<
   const { status, body } = response;
   if (body === null) await flush();
   return { status, headers, cookies, ...(body === null ? {} : { body: endWith(body, flush) }) };
-}
-
-/** Headers reach the host one value per name, so cookies go their own way, taken apart; the library writes them again. */
-function parseCookie(header: string): Cookie {
-  const [pair = "", ...attributes] = header.split(";").map((part) => part.trim());
-  const [name, value] = splitPair(pair);
-  const cookie: Cookie = { name, value: decode(value) };
-  for (const attribute of attributes) {
-    const [key, text] = splitPair(attribute);
-    switch (key.toLowerCase()) {
-      case "path":
-        cookie.path = text;
-        break;
-      case "domain":
-        cookie.domain = text;
-        break;
-      case "max-age":
-        cookie.maxAge = Number(text);
-        break;
-      case "expires":
-        cookie.expires = new Date(text);
-        break;
-      case "secure":
-        cookie.secure = true;
-        break;
-      case "httponly":
-        cookie.httpOnly = true;
-        break;
-      case "samesite":
-        cookie.sameSite = sameSite[text.toLowerCase()];
-        break;
-    }
-  }
-  return cookie;
-}
-
-const sameSite: Readonly<Record<string, Cookie["sameSite"]>> = { strict: "Strict", lax: "Lax", none: "None" };
-
-function splitPair(pair: string): [string, string] {
-  const at = pair.indexOf("=");
-  return at === -1 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
-}
-
-/** The library and the host percent-encode values again. */
-function decode(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value;
-  }
 }

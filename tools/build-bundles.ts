@@ -35,7 +35,9 @@ const common: BuildOptions = {
 export async function bundle(root: string, directory: string): Promise<number> {
   const app = path.join(directory, "app");
   const external = unbundled.map(({ name }) => name);
-  const workers = globSync("{models,quantum,environments,shared}/**/*.worker.ts", { cwd: root }).sort();
+  const workers = globSync("{models,quantum,environments,shared}/**/*.{worker,process}.ts", {
+    cwd: root,
+  }).sort();
   const platform = await build({
     ...common,
     absWorkingDir: root,
@@ -81,10 +83,13 @@ const platformApart: Plugin = {
   },
 };
 
-const workerUrl = /new URL\(\s*"(\.{1,2}\/[^"]+\.worker\.ts)",\s*import\.meta\.url,?\s*\)/g;
+const workerUrl = /new URL\(\s*"(\.{1,2}\/[^"]+\.(?:worker|process)\.ts)",\s*import\.meta\.url,?\s*\)/g;
 const otherUrl = /new URL\(\s*["'`][^"'`]*["'`],\s*import\.meta\.url|import\.meta\.(dirname|filename)/;
 
-/** Points each `new URL("./name.worker.ts", import.meta.url)` at the worker's bundle beside the platform's. */
+/**
+ * Points each `new URL("./name.worker.ts", import.meta.url)`, of a thread or a process, at its own bundle beside the
+ * platform's.
+ */
 function workerReferences(root: string): Plugin {
   return {
     name: "worker-references",

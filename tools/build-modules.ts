@@ -5,7 +5,7 @@ import { build } from "esbuild";
 
 interface Unbundled {
   readonly name: string;
-  readonly why: "native" | "patched" | "own files";
+  readonly why: "native" | "patched" | "workers" | "files";
   /** Files that no import leads to, below node_modules. */
   readonly files: readonly string[];
 }
@@ -27,11 +27,11 @@ export const unbundled: readonly Unbundled[] = [
     // Without libonnxruntime_providers_{cuda,tensorrt}: there is no GPU.
     files: ["onnxruntime-node/bin/napi-v6/linux/x64/{libonnxruntime.so.1,onnxruntime_binding.node}"],
   },
-  { name: "piscina", why: "own files", files: ["piscina/dist/worker.js"] },
+  { name: "piscina", why: "workers", files: ["piscina/dist/worker.js"] },
   { name: "qsharp-lang", why: "native", files: ["qsharp-lang/lib/web/qsc_wasm_bg.wasm"] },
   {
     name: "swagger-ui-dist",
-    why: "own files",
+    why: "files",
     files: ["swagger-ui-dist/{package.json,swagger-ui.css,swagger-ui-bundle.js}"],
   },
 ];
@@ -51,8 +51,9 @@ export async function copyModules(root: string, directory: string): Promise<read
   const modules = path.join(root, "node_modules");
   const copied = new Set<string>();
   const shares: ModuleShare[] = [];
-  for (const { name, files } of unbundled) {
-    const chosen = new Set(await reachable(root, name));
+  for (const one of unbundled) {
+    const { name, files } = one;
+    const chosen = new Set(await reachable(root, one));
     for (const pattern of files) {
       const found = globSync(pattern, { cwd: modules });
       if (found.length === 0) {
@@ -62,14 +63,7 @@ export async function copyModules(root: string, directory: string): Promise<read
       }
       for (const file of found) chosen.add(file);
     }
-    for (const file of [...chosen]) {
-      const home = packageOf(file);
-      for (const extra of globSync("{package.json,LICENSE*,LICENSE*/*,NOTICE*}", {
-        cwd: path.join(modules, home),
-      })) {
-        chosen.add(path.join(home, extra));
-      }
-    }
+    for (const file of [...chosen]) for (const extra of describing(modules, file)) chosen.add(extra);
     let sizeBytes = 0;
     for (const file of chosen) {
       if (copied.has(file) || !(await stat(path.join(modules, file))).isFile()) continue;
@@ -85,9 +79,8 @@ export async function copyModules(root: string, directory: string): Promise<read
 }
 
 /** The JavaScript and JSON that running the package may load, below node_modules. */
-async function reachable(root: string, name: string): Promise<readonly string[]> {
-  const entry =
-    name === "swagger-ui-dist" ? "" : `import ${JSON.stringify(name)};\nrequire(${JSON.stringify(name)});`;
+async function reachable(root: string, { name, why }: Unbundled): Promise<readonly string[]> {
+  const entry = why === "files" ? "" : `import ${JSON.stringify(name)};\nrequire(${JSON.stringify(name)});`;
   const { metafile } = await build({
     absWorkingDir: root,
     stdin: { contents: entry, resolveDir: root },
@@ -105,6 +98,19 @@ async function reachable(root: string, name: string): Promise<readonly string[]>
     .filter((input) => input.startsWith("node_modules/") && !input.endsWith(".node"))
     .map((input) => path.relative("node_modules", input))
     .filter((file) => existsSync(path.join(root, "node_modules", file)));
+}
+
+/** Every package.json above a file, which say what kind of module it is, and its package's licence. */
+function describing(modules: string, file: string): readonly string[] {
+  const home = packageOf(file);
+  const found = globSync("{LICENSE*,LICENSE*/*,NOTICE*}", { cwd: path.join(modules, home) }).map((name) =>
+    path.join(home, name),
+  );
+  for (let at = path.dirname(file); at.length >= home.length; at = path.dirname(at)) {
+    const manifest = path.join(at, "package.json");
+    if (existsSync(path.join(modules, manifest))) found.push(manifest);
+  }
+  return found;
 }
 
 /** `@scope/name/lib/x.js` → `@scope/name`, and nested packages by their own place. */

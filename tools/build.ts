@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "./build-bundles.ts";
-import { copyModules, type ModuleShare } from "./build-modules.ts";
+import { copyModules, type ModuleShare, unbundled } from "./build-modules.ts";
 import { zipDirectory } from "./build-zip.ts";
 
 // npm run build [-- --out dist]: the package that a Function App runs, as dist/package/ and dist/ketline.zip.
@@ -70,12 +70,26 @@ function indexFunctions(): number {
       { cwd: elsewhere, env: { PATH: process.env.PATH, HOME: elsewhere }, encoding: "utf8" },
     );
     if (child.status !== 0) throw new Error(`The package does not load:\n${child.stderr}`);
+    loadModules(elsewhere);
     const { functions } = JSON.parse(child.stdout) as { functions: unknown[] };
     if (functions.length === 0) throw new Error("The package loads and registers no function.");
     return functions.length;
   } finally {
     rmSync(elsewhere, { recursive: true, force: true });
   }
+}
+
+/** Each package that stayed one, with its native part, from the copy. */
+function loadModules(elsewhere: string): void {
+  const imports = unbundled
+    .filter(({ why }) => why !== "files")
+    .map(({ name }) => `await import("${name}");`);
+  const child = spawnSync(process.execPath, ["--input-type=module", "--eval", imports.join("\n")], {
+    cwd: elsewhere,
+    env: { HOME: elsewhere },
+    encoding: "utf8",
+  });
+  if (child.status !== 0) throw new Error(`A module of the package does not load:\n${child.stderr}`);
 }
 
 function report(bundledBytes: number, shares: readonly ModuleShare[], zippedBytes: number): void {

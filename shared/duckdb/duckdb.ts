@@ -11,7 +11,7 @@ export interface DuckDb {
 }
 
 export interface DuckDbOptions {
-  /** The files that may be read. */
+  /** The files that may be opened, for reading and, by COPY, for writing. */
   readonly files: readonly string[];
   /** A directory of one's own, for what does not fit into memory and for files to write. */
   readonly scratchDirectory: string;

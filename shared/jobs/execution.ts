@@ -212,18 +212,17 @@ function createRecord(row: JobRow, clock: Clock) {
   let lines: JobLogRow[] = [];
   let lineNumber = row.log_count;
 
+  function push(line: string): void {
+    lineNumber++;
+    lines.push({ job_id: row.id, line_number: lineNumber, attempt: row.attempt, at_ms: clock(), line });
+  }
+
   function log(text: string): void {
     for (const line of text.split("\n")) {
-      if (lineNumber > longestLog || lines.length >= mostBufferedLines) return;
-      lineNumber++;
-      const full = lineNumber > longestLog || lines.length === mostBufferedLines - 1;
-      lines.push({
-        job_id: row.id,
-        line_number: lineNumber,
-        attempt: row.attempt,
-        at_ms: clock(),
-        line: full ? "… further lines are not kept" : clip(line),
-      });
+      if (lineNumber >= longestLog || lines.length > mostBufferedLines) return;
+      if (lineNumber === longestLog - 1) push("… further lines are not kept");
+      else if (lines.length === mostBufferedLines) push("… lines are left out here: too many came at once");
+      else push(clip(line));
     }
   }
 

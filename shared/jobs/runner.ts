@@ -105,8 +105,15 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   async function follow(): Promise<void> {
     const active = new Set<Promise<void>>();
     let pollMs = shortestPollMs;
-    await jobs.sweep(0).catch((error: unknown) => logger.error({ err: error }, "the sweep failed"));
+    let sweptAt = Number.NEGATIVE_INFINITY;
     while (!stopping) {
+      if (performance.now() - sweptAt >= leaseMs / 2) {
+        // The first time all that is due: what a process that was killed before had no time to send messages for.
+        await (sweptAt < 0 ? jobs.sweep(0) : jobs.sweep()).catch((error: unknown) =>
+          logger.error({ err: error }, "the sweep of the jobs failed"),
+        );
+        sweptAt = performance.now();
+      }
       const free = concurrency - active.size;
       if (free <= 0) {
         await Promise.race(active);

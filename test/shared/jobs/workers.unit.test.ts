@@ -23,7 +23,7 @@ describe("the worker pool", () => {
   });
 
   it("passes every report on, in order and before the result", async () => {
-    const seen: [number, string | undefined][] = [];
+    const seen: [done: number, message?: string | undefined][] = [];
     const result = await run({ do: "steps", steps: 4 }, { onProgress: (...report) => seen.push(report) });
     expect(result).toBe("done");
     expect(seen).toEqual([

@@ -1,0 +1,249 @@
+import type { Clock } from "../../shared/clock.ts";
+import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
+import { invalidBySchema } from "../../shared/http/index.ts";
+import type { AuditLog } from "../../shared/identity/index.ts";
+import { defaultTimeoutMs, restoredRevision, rollbackTarget, specOf } from "./revisions.ts";
+import {
+  type Deployment,
+  type DeploymentChange,
+  DeploymentName,
+  type DeploymentRevision,
+  DeploymentSpec,
+  type Shadow,
+  type Variant,
+} from "./schemas.ts";
+import type { ChangeAuthor, Serving } from "./serving.ts";
+import type { DeploymentStore, DeploymentWriter, StoredDeployment } from "./store.ts";
+
+/** Deployments and their history. */
+export interface Deployments
+  extends Pick<
+    Serving,
+    "getDeployment" | "listDeployments" | "listRevisions" | "changeDeployment" | "rollback" | "markRevision"
+  > {
+  getRevision(name: string, revision: number): Promise<DeploymentRevision>;
+  /** Ends a deployment; its history stays, and the name may be used again. @throws not_found; precondition_failed */
+  deleteDeployment(name: string, by: ChangeAuthor): Promise<void>;
+}
+
+export interface DeploymentsOptions {
+  readonly store: DeploymentStore;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  /** @throws when the version or alias is not there, or with `load` when it cannot be served */
+  readonly checkTarget: (target: Variant | Shadow, load: boolean) => Promise<void>;
+}
+
+const maxRevisionsRead = 1000;
+
+export function createDeployments({ store, audit, clock, checkTarget }: DeploymentsOptions): Deployments {
+  const record = async (
+    action: string,
+    before: Deployment | null,
+    after: Deployment | null,
+    by: ChangeAuthor,
+  ) =>
+    audit.record({
+      actor: by.actor,
+      action: `deployment.${action}`,
+      subject: `deployment/${after?.name ?? before?.name}`,
+      before: before === null ? null : { revision: before.revision, ...specOf(before) },
+      after: after === null ? null : { revision: after.revision, ...specOf(after) },
+      reason: by.reason,
+    });
+  const append = async (writer: DeploymentWriter, revision: Omit<NewRevision, "createdMs">) => {
+    await writer.append({ ...revision, createdMs: clock(), health: "unjudged", healthReason: null });
+    return existing(await writer.find(revision.deployment), revision.deployment);
+  };
+  const allRevisions = (reader: Pick<DeploymentStore, "revisions">, name: string) =>
+    reader.revisions(name, Number.MAX_SAFE_INTEGER, maxRevisionsRead);
+
+  return {
+    getDeployment: async (name) => existing(await store.find(name), name),
+    async listDeployments({ limit = 100, cursor } = {}) {
+      const items = await store.list(cursor ?? "", limit + 1);
+      return paged(items, limit, (last) => last.name);
+    },
+    async listRevisions(name, { limit = 100, cursor } = {}) {
+      const below = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
+      if (!Number.isSafeInteger(below)) throw invalid(`cursor is "${cursor}"; take it from nextCursor.`);
+      const items = await store.revisions(name, below, limit + 1);
+      if (items.length === 0 && cursor === undefined) throw unknown(name);
+      return paged(items, limit, (last) => String(last.revision));
+    },
+    getRevision: async (name, revision) => findRevision(store, name, revision),
+
+    async changeDeployment(name, change, by) {
+      checkName(name);
+      await checkTargets(change, checkTarget);
+      const { before, after } = await store.change(async (writer) => {
+        const found = await writer.find(name);
+        checkExpected(found, name, by.expectedRevision);
+        const current = found === null || found.deleted ? null : found.deployment;
+        const spec = merged(name, current, change);
+        const deployment = await append(writer, {
+          deployment: name,
+          revision: (found?.deployment.revision ?? 0) + 1,
+          change: current === null ? "create" : "change",
+          spec,
+          ...authored(by),
+          restores: null,
+        });
+        return { before: current, after: deployment };
+      });
+      await record(before === null ? "create" : "change", before, after, by);
+      return after;
+    },
+
+    async rollback(name, by) {
+      for (;;) {
+        // What the registry has is read before the change begins: inside it the database is locked.
+        const planned = rollbackTarget(await allRevisions(store, name), name, by.toRevision);
+        await checkTargets(planned.spec, async (target) => {
+          await checkTarget(target, false).catch((error: unknown) => {
+            const reason = error instanceof Error ? error.message : String(error);
+            throw conflict(`Revision ${planned.revision} of "${name}" cannot be restored: ${reason}`);
+          });
+        });
+        const result = await store.change(async (writer) => {
+          const found = await writer.find(name);
+          checkExpected(found, name, by.expectedRevision);
+          const before = existing(found, name);
+          const revisions = await allRevisions(writer, name);
+          const target = rollbackTarget(revisions, name, by.toRevision);
+          if (target.revision !== planned.revision) return null;
+          for (const left of new Set([before.revision, restoredRevision(revisions, before.revision)])) {
+            await writer.setHealth(name, left, "unhealthy", by.reason);
+          }
+          const after = await append(writer, {
+            deployment: name,
+            revision: before.revision + 1,
+            change: "rollback",
+            spec: target.spec,
+            ...authored(by),
+            restores: target.restores ?? target.revision,
+          });
+          return { before, after };
+        });
+        if (result === null) continue;
+        await record("rollback", result.before, result.after, by);
+        return result.after;
+      }
+    },
+
+    async markRevision(name, revision, health, by) {
+      const before = await findRevision(store, name, revision);
+      await store.change((writer) => writer.setHealth(name, revision, health, by.reason));
+      await audit.record({
+        actor: by.actor,
+        action: "deployment.mark",
+        subject: `deployment/${name}/revisions/${revision}`,
+        before: { health: before.health },
+        after: { health },
+        reason: by.reason,
+      });
+      return findRevision(store, name, revision);
+    },
+
+    async deleteDeployment(name, by) {
+      const before = await store.change(async (writer) => {
+        const found = await writer.find(name);
+        checkExpected(found, name, by.expectedRevision);
+        const current = existing(found, name);
+        await writer.append({
+          deployment: name,
+          revision: current.revision + 1,
+          change: "delete",
+          spec: specOf(current),
+          ...authored(by),
+          createdMs: clock(),
+          restores: null,
+          health: "unjudged",
+          healthReason: null,
+        });
+        return current;
+      });
+      await record("delete", before, null, by);
+    },
+  };
+}
+
+type NewRevision = Omit<DeploymentRevision, "health" | "healthReason">;
+
+function authored({ actor, reason }: ChangeAuthor): Pick<DeploymentRevision, "author" | "reason"> {
+  return { author: { id: actor.id, name: actor.name }, reason: reason.replaceAll("\u0000", "") };
+}
+
+function checkName(name: string): void {
+  const parsed = DeploymentName.safeParse(name);
+  if (!parsed.success) throw invalidBySchema(parsed.error, name, "name");
+}
+
+async function checkTargets(
+  { variants = [], shadows = [] }: DeploymentChange,
+  check: DeploymentsOptions["checkTarget"],
+): Promise<void> {
+  for (const target of [...variants, ...shadows]) await check(target, true);
+}
+
+/** @param expected 0: there must be none yet */
+function checkExpected(found: StoredDeployment | null, name: string, expected: number | undefined): void {
+  const current = found === null || found.deleted ? 0 : found.deployment.revision;
+  if (expected === undefined || expected === current) return;
+  const now = current === 0 ? "there is no such deployment" : `it is at revision ${current}`;
+  throw preconditionFailed(
+    `The change was made for revision ${expected} of "${name}", but ${now}; read it again and repeat the change.`,
+    { members: { currentRevision: current } },
+  );
+}
+
+function merged(name: string, current: Deployment | null, change: DeploymentChange): DeploymentSpec {
+  const base =
+    current === null ? { shadows: [], sticky: null, timeoutMs: defaultTimeoutMs } : specOf(current);
+  const parsed = DeploymentSpec.safeParse({ ...base, ...change });
+  if (!parsed.success) throw invalidBySchema(parsed.error, { ...base, ...change }, `deployment "${name}"`);
+  const spec = parsed.data;
+  const total = spec.variants.reduce((sum, { weight }) => sum + weight, 0);
+  if (Math.abs(total - 100) > 1e-6) {
+    throw invalid(`The weights of the variants sum to ${total}; they must sum to 100.`, {
+      field: "variants",
+    });
+  }
+  const names = new Set<string>();
+  for (const { name: variant } of [...spec.variants, ...spec.shadows]) {
+    if (names.has(variant)) {
+      throw invalid(`Two variants or shadows are called "${variant}"; each needs a name of its own.`, {
+        field: "variants",
+      });
+    }
+    names.add(variant);
+  }
+  return spec;
+}
+
+function existing(found: StoredDeployment | null, name: string): Deployment {
+  if (found === null || found.deleted) throw unknown(name);
+  return found.deployment;
+}
+
+function unknown(name: string) {
+  return notFound(`There is no deployment "${name}".`);
+}
+
+async function findRevision(
+  store: DeploymentStore,
+  name: string,
+  revision: number,
+): Promise<DeploymentRevision> {
+  const [found] = await store.revisions(name, revision + 1, 1);
+  if (found?.revision === revision) return found;
+  throw notFound(`Deployment "${name}" has no revision ${revision}.`);
+}
+
+function paged<Item>(items: readonly Item[], limit: number, cursorOf: (last: Item) => string) {
+  const page = items.slice(0, limit);
+  const last = page.at(-1);
+  return items.length > limit && last !== undefined
+    ? { items: page, nextCursor: cursorOf(last) }
+    : { items: page };
+}

@@ -1,0 +1,64 @@
+import { conflict, notFound } from "../../shared/errors.ts";
+import type { Deployment, DeploymentRevision, DeploymentSpec } from "./schemas.ts";
+
+export const defaultTimeoutMs = 10_000;
+
+/** The part of a deployment that a revision keeps. */
+export function specOf({
+  variants,
+  shadows,
+  sticky,
+  timeoutMs,
+}: Deployment | DeploymentSpec): DeploymentSpec {
+  return { variants, shadows, sticky, timeoutMs };
+}
+
+/**
+ * The revision that a rollback brings back. Without a wish it is the newest one before the current that serves something
+ * else and was not found unhealthy; where some were found healthy, the newest of those. A rollback counts as the revision
+ * that it restored, so that rolling back twice goes back twice.
+ *
+ * @param revisions newest first, the current one at the front
+ * @throws not_found when there is no such revision; conflict when there is nothing to go back to, or nothing to change
+ */
+export function rollbackTarget(
+  revisions: readonly DeploymentRevision[],
+  name: string,
+  wanted: number | undefined,
+): DeploymentRevision {
+  const [current] = revisions;
+  if (current === undefined || current.change === "delete")
+    throw notFound(`There is no deployment "${name}".`);
+  if (wanted !== undefined) {
+    const target = revisions.find(({ revision }) => revision === wanted);
+    if (target === undefined) throw notFound(`Deployment "${name}" has no revision ${wanted}.`);
+    if (target.revision === current.revision || sameSpec(target, current)) {
+      throw conflict(`Deployment "${name}" already serves what revision ${wanted} says.`);
+    }
+    return target;
+  }
+  const before = restoredRevision(revisions, current.revision);
+  const candidates = revisions.filter(
+    (revision) =>
+      revision.revision < before &&
+      revision.change !== "delete" &&
+      revision.health !== "unhealthy" &&
+      !sameSpec(revision, current),
+  );
+  const target = candidates.find(({ health }) => health === "healthy") ?? candidates[0];
+  if (target === undefined) {
+    throw conflict(
+      `Deployment "${name}" has no earlier revision to go back to: all before revision ${before} serve the same or were found unhealthy. Name one with toRevision.`,
+    );
+  }
+  return target;
+}
+
+/** The revision whose content this one has: itself, unless it is a rollback. */
+export function restoredRevision(revisions: readonly DeploymentRevision[], revision: number): number {
+  return revisions.find((candidate) => candidate.revision === revision)?.restores ?? revision;
+}
+
+function sameSpec(a: DeploymentRevision, b: DeploymentRevision): boolean {
+  return JSON.stringify(specOf(a.spec)) === JSON.stringify(specOf(b.spec));
+}

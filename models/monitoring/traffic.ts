@@ -1,0 +1,128 @@
+import type { Prediction } from "../serving/index.ts";
+import { directly } from "./captured.ts";
+import { hasInvalidOutput } from "./columns.ts";
+import type { Traffic } from "./schemas.ts";
+
+/** Counts of one minute of one variant, as one instance saw them. Exact: no sampling. */
+export interface TrafficMinute {
+  readonly deployment: string;
+  readonly revision: number;
+  readonly variant: string;
+  readonly model: string;
+  readonly version: string;
+  readonly shadow: boolean;
+  readonly minuteMs: number;
+  requests: number;
+  errors: number;
+  rejected: number;
+  invalidOutputs: number;
+  /** Requests per bin of latency, by the number of the bin. */
+  readonly latency: Record<string, number>;
+}
+
+const minuteMs = 60_000;
+/** Mistakes of the caller say nothing about the deployment. */
+const callersFault = new Set([
+  "invalid",
+  "not_found",
+  "too_large",
+  "unsupported",
+  "precondition_failed",
+  "conflict",
+]);
+
+/** Counts predictions by minute. What was taken is counted again from nothing by nobody: minutes are whole sums. */
+export interface TrafficCounter {
+  count(prediction: Prediction): void;
+  /** Minutes that changed since they were last taken, each with all that was counted in it. */
+  takeChanged(nowMs: number): TrafficMinute[];
+  /** Has minutes taken again that could not be stored. */
+  putBack(minutes: readonly TrafficMinute[]): void;
+}
+
+export function createTrafficCounter(): TrafficCounter {
+  const minutes = new Map<string, TrafficMinute>();
+  const changed = new Set<string>();
+  return {
+    count(prediction) {
+      const at = Math.floor(prediction.atMs / minuteMs) * minuteMs;
+      const { modelName: model, modelVersion: version, shadow } = prediction;
+      const deployment = prediction.deployment ?? directly;
+      const revision = prediction.revision ?? 0;
+      const variant = prediction.variant ?? "";
+      const key = JSON.stringify([deployment, revision, variant, model, version, shadow, at]);
+      let minute = minutes.get(key);
+      if (minute === undefined) {
+        const counts = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, latency: {} };
+        minute = { deployment, revision, variant, model, version, shadow, minuteMs: at, ...counts };
+        minutes.set(key, minute);
+      }
+      changed.add(key);
+      minute.requests++;
+      if (prediction.status === "error") {
+        if (callersFault.has(prediction.errorKind ?? "internal")) minute.rejected++;
+        else minute.errors++;
+        return;
+      }
+      if (hasInvalidOutput(prediction.outputs)) minute.invalidOutputs++;
+      const bin = latencyBin(prediction.durationMs);
+      minute.latency[bin] = (minute.latency[bin] ?? 0) + 1;
+    },
+    takeChanged(nowMs) {
+      const taken = [...changed].flatMap((key) => {
+        const minute = minutes.get(key);
+        return minute === undefined ? [] : [structuredClone(minute)];
+      });
+      changed.clear();
+      // A minute is stored as a whole and over again; two minutes later nothing is added to it any more.
+      for (const [key, minute] of minutes) if (minute.minuteMs < nowMs - 3 * minuteMs) minutes.delete(key);
+      return taken;
+    },
+    putBack(taken) {
+      for (const minute of taken) {
+        const { deployment, revision, variant, model, version, shadow, minuteMs: at } = minute;
+        const key = JSON.stringify([deployment, revision, variant, model, version, shadow, at]);
+        if (!minutes.has(key)) minutes.set(key, minute);
+        changed.add(key);
+      }
+    },
+  };
+}
+
+/** Sums minutes up; the percentiles are upper ends of bins of 25 % width. */
+export function trafficOf(
+  minutes: readonly Pick<TrafficMinute, "requests" | "errors" | "rejected" | "invalidOutputs" | "latency">[],
+): Traffic {
+  const latency: Record<string, number> = {};
+  const total = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0 };
+  for (const minute of minutes) {
+    total.requests += minute.requests;
+    total.errors += minute.errors;
+    total.rejected += minute.rejected;
+    total.invalidOutputs += minute.invalidOutputs;
+    for (const [bin, count] of Object.entries(minute.latency)) latency[bin] = (latency[bin] ?? 0) + count;
+  }
+  return { ...total, latencyP50Ms: percentile(latency, 0.5), latencyP95Ms: percentile(latency, 0.95) };
+}
+
+const firstEdgeMs = 0.1;
+const binRatio = 1.25;
+
+/** Bin b reaches from .1 ms * 1.25^(b-1) to .1 ms * 1.25^b; bin 0 lies below. */
+function latencyBin(durationMs: number): number {
+  if (!(durationMs > firstEdgeMs)) return 0;
+  return Math.min(99, Math.ceil(Math.log(durationMs / firstEdgeMs) / Math.log(binRatio)));
+}
+
+function percentile(latency: Readonly<Record<string, number>>, share: number): number | null {
+  const bins = Object.entries(latency)
+    .map(([bin, count]) => ({ bin: Number(bin), count }))
+    .sort((a, b) => a.bin - b.bin);
+  const total = bins.reduce((sum, { count }) => sum + count, 0);
+  let seen = 0;
+  for (const { bin, count } of bins) {
+    seen += count;
+    if (seen >= share * total) return Number((firstEdgeMs * binRatio ** bin).toPrecision(3));
+  }
+  return null;
+}

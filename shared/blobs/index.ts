@@ -11,6 +11,7 @@ export type {
   SignedAccess,
   StoredBlob,
 } from "./blob-store.ts";
+export { createBlobEndpoint } from "./endpoint.ts";
 export { createFileStore } from "./file-store.ts";
 export { type BlobLinks, type ContainerAccess, createBlobLinks, type Permission } from "./links.ts";
 export { openBlobStore } from "./open.ts";

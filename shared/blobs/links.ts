@@ -23,10 +23,17 @@ export interface BlobLinks {
   /** A link to everything below a prefix, which Azure's clients see as a container. */
   containerUrl(prefix: string, access: ContainerAccess): string;
   /**
-   * @param path the key, or for calls on a container its prefix
+   * @param request `path` is the key, or for a call on a container its prefix; `anyOf` the permissions of which one is enough
    * @throws forbidden when the link is not ours, was changed, has expired or does not allow this
    */
-  verify(path: string, query: URLSearchParams, needed: readonly Permission[]): void;
+  verify(request: LinkedRequest): void;
+}
+
+export interface LinkedRequest {
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly of: "blob" | "container";
+  readonly anyOf: readonly Permission[];
 }
 
 const version = "2025-07-05";
@@ -72,7 +79,7 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
       return link(baseUrl, { resource: "c", path: prefix, permissions: permissions.join("") }, expiresInMs);
     },
 
-    verify(path, query, needed) {
+    verify({ path, query, of, anyOf }) {
       const given = signedPart(path, query);
       const signature = Buffer.from(query.get("sig") ?? "", "base64");
       const expected = Buffer.from(sign(given), "base64");
@@ -84,9 +91,13 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
       if (!(Date.parse(given.expires) > clock())) {
         throw forbidden(`The link expired at ${given.expires}.`, { code: "AuthenticationFailed" });
       }
-      const missing = needed.find((permission) => !given.permissions.includes(permission));
-      if (missing !== undefined) {
-        throw forbidden(`The link allows "${given.permissions}"; this needs "${missing}".`, {
+      if (of === "container" && given.resource !== "c") {
+        throw forbidden("The link is for one blob; this needs a link for the container.", {
+          code: "AuthorizationResourceTypeMismatch",
+        });
+      }
+      if (!anyOf.some((permission) => given.permissions.includes(permission))) {
+        throw forbidden(`The link allows "${given.permissions}"; this needs "${anyOf.join('" or "')}".`, {
           code: "AuthorizationPermissionMismatch",
         });
       }
@@ -104,7 +115,7 @@ interface Signed {
 
 function signedPart(path: string, query: URLSearchParams): Signed {
   const resource = query.get("sr") ?? "";
-  // The depth says how much of the path is the container; a depth that was changed breaks the signature.
+  // The depth says how much of the path is the container. Another depth gives another text, which was not signed.
   const depth = Number(query.get("sdd") ?? Number.NaN);
   return {
     version: query.get("sv") ?? "",

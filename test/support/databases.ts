@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { PGlite, types } from "@electric-sql/pglite";
 import { PGliteDialect } from "kysely";
 import pg from "pg";
 import { type Database, databaseFrom, type Migration, openDatabase } from "../../shared/database/index.ts";
+import { takePglite } from "./pglite.ts";
 import { postgresUrl } from "./postgres.ts";
 
 /** One kind of database that Ketline runs on. */
@@ -43,9 +43,7 @@ async function openSqlite(migrations: readonly Migration[]): Promise<Database> {
 }
 
 async function openPglite(migrations: readonly Migration[]): Promise<Database> {
-  // bigint as a number, as Ketline's own drivers give it.
-  const pglite = await PGlite.create({ parsers: { [types.INT8]: Number } });
-  return databaseFrom("postgres", new PGliteDialect({ pglite }), migrations);
+  return databaseFrom("postgres", new PGliteDialect({ pglite: await takePglite() }), migrations);
 }
 
 async function openPostgres(url: string, migrations: readonly Migration[]): Promise<Database> {

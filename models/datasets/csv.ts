@@ -1,8 +1,9 @@
 import { open } from "node:fs/promises";
 import path from "node:path";
-import { type DuckDb, quoteName, quoteText } from "../../shared/duckdb/index.ts";
+import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
 import type { ReadOptions } from "./schemas.ts";
+import { settleTypes } from "./text-types.ts";
 
 /**
  * CSV as RFC 4180 has it, with a header, into Parquet. DuckDB's own detection of dialect and types is not used: it
@@ -38,77 +39,7 @@ export async function csvToParquet(
     `copy (select * from read_csv(${quoteText(file)}, ${dialect.join(", ")}))
        to ${quoteText(texts)} (format parquet, compression snappy)`,
   );
-  const types: CsvType[] = [];
-  const notes: string[] = [];
-  for (const name of names) {
-    const { type, note } = await inferType(duckDb, texts, name);
-    types.push(type);
-    if (note !== undefined) notes.push(note);
-  }
-  const typed = names.map((name, index) => {
-    const column = quoteName(name);
-    return types[index] === "VARCHAR" ? column : `cast(${column} as ${types[index]}) as ${column}`;
-  });
-  await duckDb.run(
-    `copy (select ${typed.join(", ")} from read_parquet(${quoteText(texts)}))
-       to ${quoteText(target)} (format parquet, compression zstd)`,
-  );
-  return notes;
-}
-
-type CsvType = "BIGINT" | "DOUBLE" | "BOOLEAN" | "DATE" | "TIMESTAMP" | "VARCHAR";
-
-/**
- * Whether a text is of a type, from the narrowest to the widest. A whole number with a leading zero is an identifier
- * (a postcode) and stays text; dates and times are those of ISO 8601, without an offset read as UTC.
- */
-const tests: readonly (readonly [CsvType, (text: string) => string])[] = [
-  ["BOOLEAN", (text) => `lower(${text}) in ('true', 'false')`],
-  [
-    "BIGINT",
-    (text) =>
-      `try_cast(${text} as bigint) is not null and regexp_full_match(${text}, '[+-]?(0|[1-9][0-9]*)')`,
-  ],
-  [
-    "DOUBLE",
-    (text) => `try_cast(${text} as double) is not null and not regexp_full_match(${text}, '[+-]?0[0-9]+')`,
-  ],
-  [
-    "DATE",
-    (text) =>
-      `try_cast(${text} as date) is not null and regexp_full_match(${text}, '[0-9]{4}-[0-9]{2}-[0-9]{2}')`,
-  ],
-  ["TIMESTAMP", (text) => `try_cast(${text} as timestamp) is not null`],
-];
-
-/** A column that is of a type but for at most this share of its values deserves a note. */
-const nearly = 0.05;
-
-async function inferType(
-  duckDb: DuckDb,
-  texts: string,
-  name: string,
-): Promise<{ type: CsvType; note?: string }> {
-  const column = quoteName(name);
-  const aggregates = tests.map(([type, test]) => `count(*) filter (${test(column)}) as ${type}`);
-  const from = `from read_parquet(${quoteText(texts)}, file_row_number = true) where ${column} is not null`;
-  const [counts] = await duckDb.rows(`select count(*) as n, ${aggregates.join(", ")} ${from}`);
-  const present = Number(counts?.n);
-  if (present === 0) return { type: "VARCHAR" };
-  const countOf = (type: CsvType) => Number(counts?.[type]);
-  const found = tests.find(([type]) => countOf(type) === present);
-  if (found !== undefined) return { type: found[0] };
-  const almost = tests.filter(([type]) => countOf(type) >= present * (1 - nearly)).at(-1);
-  if (almost === undefined) return { type: "VARCHAR" };
-  const [type, test] = almost;
-  const [first] = await duckDb.rows(
-    `select ${column} as value, file_row_number + 1 as row ${from} and not (${test(column)}) order by file_row_number limit 1`,
-  );
-  const others = present - countOf(type);
-  const note =
-    `Column "${name}" is text: ${others} of its ${present} values ${others === 1 ? "is" : "are"} not of type ${type}, ` +
-    `first ${JSON.stringify(String(first?.value).slice(0, 50))} in row ${first?.row}. nullText tells what stands for a missing value.`;
-  return { type: "VARCHAR", note };
+  return settleTypes(duckDb, texts, names, target);
 }
 
 const longestHeader = 256 * 1024;

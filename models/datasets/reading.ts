@@ -3,6 +3,7 @@ import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
 import { csvToParquet } from "./csv.ts";
 import type { Column, ColumnKind, Format, ReadOptions } from "./schemas.ts";
+import { settleTypes } from "./text-types.ts";
 
 export interface Source {
   readonly file: string;
@@ -47,15 +48,29 @@ async function toParquet(
       return [];
     case "csv":
       return csvToParquet(duckDb, source.file, source.options, target, scratchDirectory);
-    case "jsonl": {
-      // The types follow from all rows (sample_size -1), not from the first 20,480 as by default.
-      const rows = `read_json(${quoteText(source.file)}, format = 'newline_delimited', records = true, sample_size = -1)`;
-      await duckDb.run(
-        `copy (select * from ${rows}) to ${quoteText(target)} (format parquet, compression zstd)`,
-      );
-      return [];
-    }
+    case "jsonl":
+      return jsonLinesToParquet(duckDb, source.file, target, scratchDirectory);
   }
+}
+
+/** DuckDB leaves times with an offset, as JavaScript writes them, text; they become times here. */
+async function jsonLinesToParquet(
+  duckDb: DuckDb,
+  file: string,
+  target: string,
+  scratchDirectory: string,
+): Promise<readonly string[]> {
+  const texts = path.join(scratchDirectory, "texts.parquet");
+  // The types follow from all rows (sample_size -1), not from the first 20,480 as by default.
+  const rows = `read_json(${quoteText(file)}, format = 'newline_delimited', records = true, sample_size = -1)`;
+  await duckDb.run(
+    `copy (select * from ${rows}) to ${quoteText(texts)} (format parquet, compression snappy)`,
+  );
+  const described = await duckDb.rows(`describe select * from read_parquet(${quoteText(texts)})`);
+  const names = described
+    .filter((column) => column.column_type === "VARCHAR")
+    .map((column) => String(column.column_name));
+  return settleTypes(duckDb, texts, names, target, ["TIMESTAMP"]);
 }
 
 /** What a column can be used for, from DuckDB's name of its type. */

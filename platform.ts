@@ -6,7 +6,7 @@ import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createRegistry, registryMigrations } from "./models/registry/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
-import { loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
+import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
 import type { Config } from "./shared/config.ts";
@@ -54,6 +54,9 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   ]);
   const signingKey = await loadSigningKey(config);
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
+  const links = createBlobLinks({ signingKey, clock });
+  const { maxUploadBytes } = config;
+  const blobEndpoint = createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes });
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock });
   const identity = createIdentity({ config, database, clock, audit });
@@ -74,7 +77,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const registry = createRegistry({ database, blobs, tracking, clock, audit });
   const environments = createEnvironments();
 
-  const ground: Capability[] = [jobs, identity, audit];
+  const ground: Capability[] = [jobs, identity, audit, blobEndpoint];
   const capabilities: Capability[] = [...ground, datasets, tracking, registry, environments];
   for (const kind of capabilities.flatMap((capability) => capability.jobKinds)) jobs.register(kind);
 

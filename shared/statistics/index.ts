@@ -13,6 +13,7 @@ export {
 export {
   buildReferenceProfile,
   type CategoricalReference,
+  joinProfiles,
   type NumericReference,
   type ProfileColumn,
   type ReferenceColumn,

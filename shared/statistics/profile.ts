@@ -100,6 +100,12 @@ export function buildReferenceProfile(
   return { version: 1, fingerprint: fingerprintOf(profiled), seed: options.seed, columns: profiled };
 }
 
+/** Profiles of different columns of the same rows as one, for columns that do not fit into memory together. */
+export function joinProfiles(parts: readonly ReferenceProfile[], seed: number): ReferenceProfile {
+  const columns = parts.flatMap((part) => part.columns);
+  return { version: 1, fingerprint: fingerprintOf(columns), seed, columns };
+}
+
 function numericReference(
   name: string,
   values: ArrayLike<number | null>,

@@ -9,6 +9,7 @@ import {
   type SqliteDialectConfig,
   SqliteDriver,
 } from "kysely";
+import { cachingStatements } from "./statement-cache.ts";
 
 /**
  * The embedded database: write-ahead log, and `synchronous=FULL`, so that a commit that was acknowledged survives a
@@ -25,7 +26,7 @@ export function sqliteDialect(file: string): Dialect {
   database.pragma("busy_timeout = 10000");
   database.pragma("foreign_keys = ON");
   database.pragma("case_sensitive_like = ON"); // LIKE as in PostgreSQL and in MLflow's filters
-  const config: SqliteDialectConfig = { database };
+  const config: SqliteDialectConfig = { database: cachingStatements(database) };
   const dialect = new SqliteDialect(config);
   return {
     createDriver: () => new ImmediateSqliteDriver(config),

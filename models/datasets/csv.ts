@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
+import { countRecords } from "./csv-records.ts";
 import type { ReadOptions } from "./schemas.ts";
 import { settleTypes } from "./text-types.ts";
 
@@ -21,6 +22,7 @@ export async function csvToParquet(
   scratchDirectory: string,
 ): Promise<string[]> {
   const { delimiter, names } = await readHeader(file, options.delimiter);
+  const records = await countRecords(file, delimiter, names.length);
   const texts = path.join(scratchDirectory, "texts.parquet");
   const nullTexts = ["", ...(options.nullText === undefined ? [] : [options.nullText])];
   const dialect = [
@@ -39,6 +41,12 @@ export async function csvToParquet(
     `copy (select * from read_csv(${quoteText(file)}, ${dialect.join(", ")}))
        to ${quoteText(texts)} (format parquet, compression snappy)`,
   );
+  const [read] = await duckDb.rows(`select count(*) as n from read_parquet(${quoteText(texts)})`);
+  if (Number(read?.n) !== records - 1) {
+    throw invalid(
+      `The file cannot be read as CSV: only ${read?.n} of its ${records - 1} rows could be read; are the quotes right?`,
+    );
+  }
   return settleTypes(duckDb, texts, names, target);
 }
 

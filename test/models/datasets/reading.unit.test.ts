@@ -26,10 +26,14 @@ const typesOf = (result: ProfileResult) =>
 
 describe("a CSV file", () => {
   it.each([
-    ["a row of too many fields", "a,b\n1,2\n3,4,5\n", /Line: 3.*Expected Number of Columns: 2 Found: 3/],
-    ["a row of too few fields", "a,b\n1,2\n3\n4,5\n", /Line: 3.*Expected Number of Columns: 2 Found: 1/],
-    ["a quote that never ends", 'a,b\n1,"x\n2,3\n', /Line: 2/],
+    ["a row of too many fields", "a,b\n1,2\n3,4,5\n", /line 3: it has 3 fields, but the header has 2/],
+    ["a row of too few fields", 'a,b\n1,"x\ny"\n\n3\n4,5\n', /line 5: it has 1 field, but the header has 2/],
+    ["a delimiter at the end", "a,b\n1,2\n3,4,\n", /line 3: it has 3 fields/],
+    ["a quote that never ends", 'a,b\n1,"x\n2,3\n', /line 2: a quote is opened/],
+    ["a quote inside a field", 'a,b\n1,5" pipe\n', /line 2: field 2 has a quote inside/],
+    ["text after a closing quote", 'a,b\n1,"5"pipe\n', /line 2: field 2 has a quote inside/],
     ["text that is not UTF-8", Buffer.from("a,b\nM\xfcller,2\n", "latin1"), /Line: 2.*utf-8/],
+    ["objects, one a line", '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', /line 1: field 1 has a quote inside/],
     ["bytes that are not text", Uint8Array.of(0, 1, 2, 3, 255, 10, 7), /not text/],
     ["two columns of one name", "a,b,A\n1,2,3\n", /two columns are named "A"/],
     ["a column without a name", "a,,b\n1,2,3\n", /column 2 has no name/],

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDatasets, datasetMigrations } from "../../../models/datasets/index.ts";
+import { createBlobEndpoint, createBlobLinks } from "../../../shared/blobs/index.ts";
+import { call, type TestApplication, testGround } from "../../support/application.ts";
+import { flightsBytes } from "../../support/flights.ts";
+
+let ground: TestApplication;
+
+beforeAll(async () => {
+  ground = await testGround({
+    migrations: datasetMigrations,
+    env: { KETLINE_MAX_UPLOAD_BYTES: "1000000" },
+    capabilities: (floor) => [
+      createDatasets(floor),
+      createBlobEndpoint({
+        store: floor.blobs,
+        links: createBlobLinks({ signingKey: "k".repeat(32), clock: floor.clock }),
+        clock: floor.clock,
+        maxUploadBytes: 1_000_000,
+      }),
+    ],
+  });
+});
+afterAll(() => ground.close());
+
+type Json = Readonly<Record<string, unknown>>;
+const send = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
+  const answer = await call(ground.app, method, path, body, headers);
+  return { ...answer, body: answer.body as Json };
+};
+const itemsOf = ({ body }: { body: Json }) => body.items as Json[];
+/** A member of an answer as text, by its path. */
+const at = ({ body }: { body: Json }, path: string): string =>
+  String(path.split(".").reduce<unknown>((value, key) => (value as Json)[key], body));
+const upload = (name: string, format: string, content: string | Uint8Array) =>
+  send("POST", `/api/v1/datasets/${name}/versions?format=${format}`, content, {
+    "content-type": "application/octet-stream",
+  });
+const versionOf = (name: string, version: string) =>
+  send("GET", `/api/v1/datasets/${name}/versions/${version}`);
+
+describe("registering a version", () => {
+  it("answers 202 with a job that profiles it, and knows equal content again", async () => {
+    const flights = await flightsBytes({ share: 0.002, format: "parquet" });
+    const first = await upload("flights", "parquet", flights);
+    expect(first.status).toBe(202);
+    expect(first.body).toMatchObject({
+      version: { dataset: "flights", number: 1, state: "pending", sizeBytes: flights.byteLength },
+      job: { kind: "datasets.profile", state: "queued" },
+    });
+    const again = await upload("flights", "parquet", flights);
+    expect(again.body.job).toEqual(first.body.job);
+    await ground.runner.drain();
+    const ready = await versionOf("flights", "latest");
+    expect(ready.body).toMatchObject({ state: "ready", error: null, jobId: at(first, "job.id") });
+    expect(ready.body.columns).toContainEqual({ name: "delay", type: "BIGINT", kind: "numeric" });
+    expect(ready.body.profile).toHaveLength(5);
+    expect(await upload("flights", "parquet", flights)).toMatchObject({
+      status: 200,
+      body: { job: null, version: { number: 1, state: "ready" } },
+    });
+    expect((await versionOf("flights", String(ready.body.version).slice(0, 8))).body).toEqual(ready.body);
+  });
+
+  it("gives the same rows back, in the file as it was uploaded", async () => {
+    const csv = "day,n\n2001-01-01,1\n2001-01-02,2\n";
+    await upload("roundtrip", "csv", csv);
+    await ground.runner.drain();
+    const redirect = await send("GET", "/api/v1/datasets/roundtrip/versions/latest/content");
+    expect(redirect.status).toBe(302);
+    const content = await ground.app.request(String(redirect.headers.get("location")));
+    expect(content.status).toBe(200);
+    expect(await content.text()).toBe(csv);
+  });
+
+  it("fails the job and the version when the file is malformed, and takes it again in another format", async () => {
+    const content = '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n{"a": 5, "b": 6, "c": 7}\n';
+    const first = await upload("mistaken", "csv", content);
+    await ground.runner.drain();
+    const version = at(first, "version.version");
+    const job = await send("GET", `/api/v1/jobs/${at(first, "job.id")}`);
+    expect(job.body).toMatchObject({ state: "failed", attempt: 1 });
+    expect(job.body.error).toMatch(/cannot be read as CSV: line 1/);
+    expect((await versionOf("mistaken", version)).body).toMatchObject({
+      state: "failed",
+      error: job.body.error,
+    });
+    expect((await versionOf("mistaken", "latest")).status).toBe(404);
+    expect((await upload("mistaken", "jsonl", content)).status).toBe(202);
+    await ground.runner.drain();
+    expect((await versionOf("mistaken", version)).body).toMatchObject({
+      state: "ready",
+      rows: 3,
+      format: "jsonl",
+    });
+  });
+
+  it("counts versions, newest first, one page after another", async () => {
+    for (const n of [1, 2, 3]) await upload("counted", "csv", `n\n${n}\n`);
+    await ground.runner.drain();
+    const page = await send("GET", "/api/v1/datasets/counted/versions?limit=2");
+    const rest = await send(
+      "GET",
+      `/api/v1/datasets/counted/versions?limit=2&cursor=${page.body.nextCursor}`,
+    );
+    const numbers = [page, rest].map((answer) => itemsOf(answer).map(({ number }) => number));
+    expect(numbers).toEqual([[3, 2], [1]]);
+    expect(rest.body.nextCursor).toBeUndefined();
+    const names = itemsOf(await send("GET", "/api/v1/datasets")).map(({ name }) => String(name));
+    expect(names).toEqual(names.toSorted());
+    expect(names).toContain("counted");
+  });
+
+  it.each([
+    ["an empty body", "good-name", "csv", "", 400, /empty/],
+    ["a format that it does not know", "good-name", "xlsx", "a\n1\n", 400, /format is "xlsx"/],
+    ["a name that would need escaping", "Bad%20Name", "csv", "a\n1\n", 400, /Bad Name/],
+    ["more bytes than it takes", "good-name", "csv", "a\n".repeat(600_000), 413, /1000000 bytes/],
+  ])("refuses %s", async (_, name, format, content, status, message) => {
+    const answer = await upload(name, format, content);
+    expect(answer.status).toBe(status);
+    expect(answer.body.detail).toMatch(message);
+    expect((await ground.blobs.list("incoming/")).blobs).toEqual([]);
+  });
+});
+
+describe("expectations", () => {
+  it("reject a version that does not meet them, with what was observed, until they are changed", async () => {
+    const put = await send("PUT", "/api/v1/datasets/strict", {
+      description: "temperatures",
+      expectations: [
+        { kind: "range", column: "t", min: -60, max: 60 },
+        { kind: "rows", min: 1 },
+      ],
+    });
+    expect(put.body).toMatchObject({ revision: 1, description: "temperatures" });
+    const version = at(await upload("strict", "csv", "t\n12\n999\n"), "version.version");
+    await ground.runner.drain();
+    const rejected = await versionOf("strict", version);
+    expect(rejected.body).toMatchObject({
+      state: "rejected",
+      rows: 2,
+      error: '1 values of "t" lie outside; they go from 12 to 999.',
+      checks: [{ passed: false }, { passed: true }],
+    });
+    expect((await versionOf("strict", "latest")).body.detail).toMatch(/No version .* is ready/);
+    await send("PUT", "/api/v1/datasets/strict", { expectations: [], revision: 1 });
+    await upload("strict", "csv", "t\n12\n999\n");
+    await ground.runner.drain();
+    expect((await versionOf("strict", version)).body).toMatchObject({ state: "ready", error: null });
+  });
+
+  it("are changed only from the revision that the writer saw", async () => {
+    await send("PUT", "/api/v1/datasets/revised", {});
+    const late = await send("PUT", "/api/v1/datasets/revised", { description: "mine", revision: 7 });
+    expect(late.status).toBe(412);
+    expect(late.body.detail).toMatch(/has revision 1, not 7/);
+  });
+});
+
+describe("an upload by a signed link", () => {
+  it("becomes a version once it is completed, and cannot be changed afterwards", async () => {
+    const start = await send("POST", "/api/v1/datasets/linked/uploads", { format: "csv" });
+    expect(start.status).toBe(201);
+    const { id, url, method, headers } = start.body as unknown as {
+      id: string;
+      url: string;
+      method: string;
+      headers: Record<string, string>;
+    };
+    const early = await send("POST", `/api/v1/datasets/linked/uploads/${id}/complete`);
+    expect(early.status).toBe(404);
+    expect(early.body.detail).toMatch(/Nothing was uploaded yet/);
+    const put = (content: string) => ground.app.request(url, { method, headers, body: content });
+    expect((await put("a\n1\n")).status).toBe(201);
+    const complete = await send("POST", `/api/v1/datasets/linked/uploads/${id}/complete`);
+    expect(complete).toMatchObject({ status: 202, body: { kind: "datasets.profile" } });
+    const twice = await send("POST", `/api/v1/datasets/linked/uploads/${id}/complete`);
+    expect(twice.body.id).toBe(complete.body.id);
+    await ground.runner.drain();
+    expect((await send("GET", `/api/v1/jobs/${complete.body.id}`)).body).toMatchObject({
+      state: "succeeded",
+      result: { dataset: "linked", state: "ready", rows: 1 },
+    });
+    await put("a\n2\n");
+    const redirect = await send("GET", "/api/v1/datasets/linked/versions/latest/content");
+    const content = await ground.app.request(String(redirect.headers.get("location")));
+    expect(await content.text()).toBe("a\n1\n");
+  });
+
+  it("is refused when it is too large, and swept away when it is never completed", async () => {
+    const start = await send("POST", "/api/v1/datasets/abandoned/uploads", { format: "csv" });
+    await ground.blobs.put(`incoming/datasets/${start.body.id}`, new Uint8Array(1_000_001));
+    const complete = await send("POST", `/api/v1/datasets/abandoned/uploads/${start.body.id}/complete`);
+    expect(complete.status).toBe(413);
+    ground.clock.advance(7 * 3600_000);
+    const sweep = createDatasets(ground).timers.find(({ name }) => name === "datasets-uploads-sweep");
+    await sweep?.run();
+    expect(await ground.blobs.stat(`incoming/datasets/${start.body.id}`)).toBeNull();
+    expect((await send("POST", `/api/v1/datasets/abandoned/uploads/${start.body.id}/complete`)).status).toBe(
+      404,
+    );
+  });
+});
+
+it("writes down who registered what", async () => {
+  await upload("audited", "csv", "a\n1\n");
+  const entries = itemsOf(await send("GET", "/api/v1/audit"));
+  expect(entries.map(({ action, subject }) => `${action} ${subject}`)).toEqual(
+    expect.arrayContaining(["dataset.create dataset/audited", "dataset.version dataset/audited"]),
+  );
+});

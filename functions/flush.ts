@@ -31,23 +31,3 @@ function begin(platform: Platform): Promise<void> {
   flushes.set(platform, { running, next: undefined });
   return running;
 }
-
-/** Passes a body on and, after its last byte and before its end, does what must happen inside the invocation. */
-export function endWith(
-  body: ReadableStream<Uint8Array>,
-  finish: () => Promise<void>,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (!done) return controller.enqueue(value);
-      await finish();
-      controller.close();
-    },
-    async cancel(reason) {
-      await reader.cancel(reason);
-      await finish();
-    },
-  });
-}

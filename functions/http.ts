@@ -5,8 +5,8 @@ import {
   type HttpResponseInit,
   type InvocationContext,
 } from "@azure/functions";
-import { parseCookie } from "./cookies.ts";
-import { endWith, flushCoalesced } from "./flush.ts";
+import { toReply, toRequest } from "./exchange.ts";
+import { flushCoalesced } from "./flush.ts";
 
 // Streams in both directions, chunked uploads and answers as they come; without it bodies pass whole through memory.
 app.setup({ enableHttpStream: true });
@@ -43,27 +43,4 @@ async function handle(request: HttpRequest, context: InvocationContext): Promise
   const ketline = await platform();
   const response = await ketline.app.fetch(toRequest(request, context));
   return toReply(response, () => flushCoalesced(ketline));
-}
-
-function toRequest(request: HttpRequest, context: InvocationContext): Request {
-  const headers = new Headers(request.headers);
-  const { traceParent, traceState } = context.traceContext ?? {};
-  if (traceParent) headers.set("traceparent", traceParent);
-  if (traceState) headers.set("tracestate", traceState);
-  const { url, method, body } = request;
-  return new Request(
-    url,
-    body === null
-      ? { method, headers }
-      : { method, headers, body: body as NonNullable<RequestInit["body"]>, duplex: "half" },
-  );
-}
-
-async function toReply(response: Response, flush: () => Promise<void>): Promise<HttpResponseInit> {
-  const headers = new Headers(response.headers);
-  const cookies = headers.getSetCookie().map(parseCookie);
-  headers.delete("set-cookie");
-  const { status, body } = response;
-  if (body === null) await flush();
-  return { status, headers, cookies, ...(body === null ? {} : { body: endWith(body, flush) }) };
 }

@@ -6,6 +6,8 @@ import { flushCoalesced } from "./flush.ts";
  * literals; test/functions compares them with those of the platform.
  */
 const schedules: Readonly<Record<string, string>> = {
+  "blobs-sweep": "0 40 3 * * *",
+  "datasets-uploads-sweep": "0 23 * * * *",
   "jobs-sweep": "0 * * * * *",
 };
 

@@ -88,11 +88,11 @@ export function createExecution(
   }
 
   function beat(): void {
-    if (beating !== undefined) return;
     const nowMs = clock();
     if (nowMs - startedMs >= timeoutMs) {
       interrupt("timeout", `It was not done within ${timeoutMs / 1000} s, the limit of ${row.kind}.`);
     }
+    if (beating !== undefined) return;
     const renewalDue = leaseUntilMs - nowMs <= leaseMs - leaseMs / renewals;
     if (!renewalDue && !record.changed()) return;
     beating = renew(nowMs).finally(() => {

@@ -191,7 +191,7 @@ export function createJobs(options: JobsOptions): JobBook {
       const before = await find(id);
       authorise(before.kind, actor, "cancel");
       const why = clip(`Cancelled by ${actor.name}${reason === undefined ? "." : `: ${reason}`}`);
-      const idle = await store.cancelIdle(id, why, clock());
+      const idle = await store.endIdle(id, "cancelled", why, clock());
       const row = idle ?? (await store.requestCancel(id, why)) ?? (await find(id));
       if (row.state === "succeeded" || row.state === "failed") {
         throw conflict(`Job ${id} has ${row.state} already; only a queued or running job can be cancelled.`);

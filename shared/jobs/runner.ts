@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import type { MessageQueue, QueueMessage } from "../queues/message-queue.ts";
 import { createExecution, type Execution } from "./execution.ts";
-import { type JobBook, jobQueue } from "./jobs.ts";
+import { clip, type JobBook, jobQueue } from "./jobs.ts";
 
 export interface JobRunnerOptions {
   readonly jobs: JobBook;
@@ -155,7 +155,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     running: () => [...executions.keys()],
 
     async giveUp(jobId, reason) {
-      const row = await jobs.store.failIdle(jobId, reason, clock());
+      const row = await jobs.store.endIdle(jobId, "failed", clip(reason), clock());
       if (row === undefined) return false;
       jobs.ended(row);
       return true;

@@ -219,36 +219,19 @@ export function createJobStore(database: Database) {
         return row;
       }),
 
-    /** Cancels a job that nobody runs. @returns the job, or undefined when it is not in such a state. */
-    cancelIdle: (id: string, reason: string, nowMs: number): Promise<JobRow | undefined> =>
+    /** Ends a job that nobody runs. @returns the job, or undefined when it is not in such a state. */
+    endIdle: (
+      id: string,
+      state: "cancelled" | "failed",
+      reason: string,
+      nowMs: number,
+    ): Promise<JobRow | undefined> =>
       db
         .updateTable("job")
         .set({
-          state: "cancelled",
+          state,
           error: reason,
-          cancel_reason: reason,
-          ended_ms: nowMs,
-          lease: null,
-          lease_owner: null,
-          lease_until_ms: null,
-        })
-        .where("id", "=", id)
-        .where((is) =>
-          is.or([
-            is("state", "=", "queued"),
-            is.and([is("state", "=", "running"), is("lease_until_ms", "<", nowMs)]),
-          ]),
-        )
-        .returningAll()
-        .executeTakeFirst(),
-
-    /** Ends as failed a job that nobody works on. @returns undefined when somebody does, or it has ended. */
-    failIdle: (id: string, error: string, nowMs: number): Promise<JobRow | undefined> =>
-      db
-        .updateTable("job")
-        .set({
-          state: "failed",
-          error,
+          ...(state === "cancelled" ? { cancel_reason: reason } : {}),
           ended_ms: nowMs,
           lease: null,
           lease_owner: null,

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, type TestApplication, testGround } from "../../support/application.ts";
+import { basic, bearer, testAdminToken } from "../../support/tokens.ts";
 
-const adminToken = "an-admin-token-for-the-tests-only";
-const asAdmin = { authorization: `Bearer ${adminToken}` };
+const asAdmin = bearer(testAdminToken);
 let ground: TestApplication;
 
 beforeAll(async () => {
-  ground = await testGround({ env: { KETLINE_ADMIN_TOKEN: adminToken } });
+  ground = await testGround({ env: { KETLINE_ADMIN_TOKEN: testAdminToken } });
 });
 afterAll(() => ground.close());
 
@@ -20,11 +20,6 @@ async function createToken(body: Record<string, unknown>): Promise<Created> {
   expect(answer.status).toBe(201);
   return answer.body as Created;
 }
-
-const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
-const basic = (token: string) => ({
-  authorization: `Basic ${Buffer.from(`anybody:${token}`).toString("base64")}`,
-});
 
 describe("tokens", () => {
   it("are created by an administrator, who sees the secret this once", async () => {

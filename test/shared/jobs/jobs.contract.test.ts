@@ -94,8 +94,7 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       const context = await endless.started;
       context.log("reading\nfitting");
       context.progress(0.4, "tree 40 of 100");
-      worker.beat();
-      await untilHeard(jobs, id, (job) => job.progress === 0.4);
+      await untilHeard(jobs, id, (job) => job.progress === 0.4, worker);
       expect(await jobs.get(id)).toMatchObject({ state: "running", progressMessage: "tree 40 of 100" });
       expect(await jobs.logs(id, 0, 10)).toMatchObject([
         { line: 1, attempt: 1, text: "reading" },
@@ -134,8 +133,7 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       for (let beat = 1; beat <= 11; beat++) {
         for (let line = 0; line < 2_000; line++) log("again");
         progress(beat / 100);
-        worker.beat();
-        await untilHeard(jobs, id, (job) => job.progress === beat / 100);
+        await untilHeard(jobs, id, (job) => job.progress === beat / 100, worker);
       }
       await jobs.cancel(id, ada);
       await running;
@@ -413,8 +411,7 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       for (const done of [0.1, 0.2, 0.3]) {
         clock.advance(leaseMs - 1);
         progress(done);
-        worker.beat();
-        await untilHeard(jobs, id, (job) => job.progress === done);
+        await untilHeard(jobs, id, (job) => job.progress === done, worker);
         expect(await runner().runOne(id)).toBe("held_or_ended");
       }
       await jobs.cancel(id, ada);
@@ -514,6 +511,27 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       gone.beat();
       await losing;
     });
+  });
+
+  it("have failed when no instance could start them, unless somebody holds them", async () => {
+    const endless = endlessWork();
+    const work = kindOf(endless.run);
+    const { jobs, runner, ended } = await ground(work);
+    const worker = runner();
+    const { id } = await jobs.submit(work, { n: 1 }, { actor: ada });
+    const running = worker.runOne(id);
+    await endless.started;
+    expect(await worker.giveUp(id, "no instance could start it")).toBe(false);
+    await jobs.cancel(id, ada);
+    await running;
+    expect(await worker.giveUp(id, "no instance could start it")).toBe(false);
+    const waiting = await jobs.submit(work, { n: 2 }, { actor: ada });
+    expect(await worker.giveUp(waiting.id, "no instance could start it")).toBe(true);
+    expect(await jobs.get(waiting.id)).toMatchObject({
+      state: "failed",
+      error: "no instance could start it",
+    });
+    expect(ended.map((event) => event.state)).toEqual(["cancelled", "failed"]);
   });
 
   describe("and a runner that follows the queue", () => {
@@ -636,11 +654,15 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
   });
 });
 
-/** Waits, without a clock, until what other promises of this process do has reached the database. */
+/** Waits, without a clock, until what happens in this process has reached the database; lets a worker beat meanwhile. */
 async function untilHeard(
   jobs: { get(id: string): Promise<Job> },
   id: string,
   heard: (job: Job) => boolean,
+  worker?: { beat(): void },
 ): Promise<void> {
-  while (!heard(await jobs.get(id))) await new Promise((resolve) => setImmediate(resolve));
+  while (!heard(await jobs.get(id))) {
+    worker?.beat();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Logger } from "pino";
 import type { Config } from "../shared/config.ts";
@@ -28,8 +29,15 @@ export async function listen(
   config: Pick<Config, "host" | "port">,
   logger: Logger,
 ): Promise<Listener> {
+  const handlers = new Set<Promise<unknown>>();
   const server = createAdaptorServer({
-    fetch,
+    fetch: (request) => {
+      const handler = Promise.resolve(fetch(request));
+      handlers.add(handler);
+      const forget = () => handlers.delete(handler);
+      handler.then(forget, forget);
+      return handler;
+    },
     hostname: config.host,
     serverOptions: {
       maxHeaderSize: maxHeaderBytes,
@@ -46,7 +54,7 @@ export async function listen(
       socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
   });
   await bind(server, config);
-  return { url: addressOf(server, config.host), stop: (graceMs) => close(server, graceMs) };
+  return { url: addressOf(server, config.host), stop: (graceMs) => close(server, handlers, graceMs) };
 }
 
 function bind(server: Server, { host, port }: Pick<Config, "host" | "port">): Promise<void> {
@@ -74,9 +82,17 @@ function addressOf(server: Server, host: string): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Takes no more connections and waits for the requests in the air; past the limit they are cut off. */
-function close(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
+/**
+ * Takes no more connections and waits for the requests in the air; past the limit they are cut off. A handler may
+ * outlive its connection, to clean up after an upload that broke off, and is waited for too.
+ */
+async function close(
+  server: Server,
+  handlers: ReadonlySet<Promise<unknown>>,
+  graceMs: number,
+): Promise<void> {
+  const cutMs = performance.now() + graceMs;
+  await new Promise<void>((resolve) => {
     // A kept-alive connection counts as open until its client lets go, so those that fall idle are closed here.
     const sweep = setInterval(() => server.closeIdleConnections(), 20);
     const cut = setTimeout(() => server.closeAllConnections(), graceMs);
@@ -86,4 +102,11 @@ function close(server: Server, graceMs: number): Promise<void> {
       resolve();
     });
   });
+  const limit = new AbortController();
+  const settled = Promise.allSettled(handlers).finally(() => limit.abort());
+  const leftMs = Math.max(cleaningMs, cutMs - performance.now());
+  await Promise.race([settled, sleep(leftMs, undefined, { signal: limit.signal }).catch(() => {})]);
 }
+
+/** What a handler has at least to clean up once its connection is gone. */
+const cleaningMs = 1000;

@@ -17,15 +17,11 @@ export function startTimers(timers: readonly Timer[], logger: Logger): RunningTi
   const running = new Set<Promise<void>>();
   const crons = timers.map(
     (timer) =>
-      new Cron(
-        timer.schedule,
-        { name: timer.name, timezone: "UTC", domAndDow: true, mode: "6-part", protect: true },
-        () => {
-          const run = runTimer(timer, logger);
-          running.add(run);
-          return run.finally(() => running.delete(run));
-        },
-      ),
+      new Cron(timer.schedule, { timezone: "UTC", domAndDow: true, mode: "6-part", protect: true }, () => {
+        const run = runTimer(timer, logger);
+        running.add(run);
+        return run.finally(() => running.delete(run));
+      }),
   );
   return {
     stop() {

@@ -30,20 +30,29 @@ export interface DeploymentsOptions {
   readonly store: DeploymentStore;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  /** Called when a deployment has changed. */
+  readonly onChange: () => void;
   /** @throws when the version or alias is not there, or with `load` when it cannot be served */
   readonly checkTarget: (target: Variant | Shadow, load: boolean) => Promise<void>;
 }
 
 const maxRevisionsRead = 1000;
 
-export function createDeployments({ store, audit, clock, checkTarget }: DeploymentsOptions): Deployments {
+export function createDeployments({
+  store,
+  audit,
+  clock,
+  onChange,
+  checkTarget,
+}: DeploymentsOptions): Deployments {
   const record = async (
     action: string,
     before: Deployment | null,
     after: Deployment | null,
     by: ChangeAuthor,
-  ) =>
-    audit.record({
+  ) => {
+    onChange();
+    await audit.record({
       actor: by.actor,
       action: `deployment.${action}`,
       subject: `deployment/${after?.name ?? before?.name}`,
@@ -51,6 +60,7 @@ export function createDeployments({ store, audit, clock, checkTarget }: Deployme
       after: after === null ? null : { revision: after.revision, ...specOf(after) },
       reason: by.reason,
     });
+  };
   const append = async (writer: DeploymentWriter, revision: Omit<NewRevision, "createdMs">) => {
     await writer.append({ ...revision, createdMs: clock(), health: "unjudged", healthReason: null });
     return existing(await writer.find(revision.deployment), revision.deployment);
@@ -191,8 +201,9 @@ function checkExpected(found: StoredDeployment | null, name: string, expected: n
   const current = found === null || found.deleted ? 0 : found.deployment.revision;
   if (expected === undefined || expected === current) return;
   const now = current === 0 ? "there is no such deployment" : `it is at revision ${current}`;
+  const madeFor = expected === 0 ? `to create "${name}"` : `for revision ${expected} of "${name}"`;
   throw preconditionFailed(
-    `The change was made for revision ${expected} of "${name}", but ${now}; read it again and repeat the change.`,
+    `The change was made ${madeFor}, but ${now}; read it again and repeat the change with its revision in If-Match.`,
     { members: { currentRevision: current } },
   );
 }
@@ -200,8 +211,10 @@ function checkExpected(found: StoredDeployment | null, name: string, expected: n
 function merged(name: string, current: Deployment | null, change: DeploymentChange): DeploymentSpec {
   const base =
     current === null ? { shadows: [], sticky: null, timeoutMs: defaultTimeoutMs } : specOf(current);
-  const parsed = DeploymentSpec.safeParse({ ...base, ...change });
-  if (!parsed.success) throw invalidBySchema(parsed.error, { ...base, ...change }, `deployment "${name}"`);
+  const given = Object.entries(change).filter(([, value]) => value !== undefined);
+  const wanted = { ...base, ...Object.fromEntries(given) };
+  const parsed = DeploymentSpec.safeParse(wanted);
+  if (!parsed.success) throw invalidBySchema(parsed.error, wanted, `deployment "${name}"`);
   const spec = parsed.data;
   const total = spec.variants.reduce((sum, { weight }) => sum + weight, 0);
   if (Math.abs(total - 100) > 1e-6) {

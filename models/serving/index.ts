@@ -1,3 +1,5 @@
+export { createServing } from "./create-serving.ts";
+export { servingMigrations } from "./migrations.ts";
 export type { Prediction, PredictionListener } from "./prediction.ts";
 export type { Deployment, DeploymentChange, DeploymentRevision, Variant } from "./schemas.ts";
 export type { ChangeAuthor, Page, PageRequest, Serving } from "./serving.ts";

@@ -13,14 +13,20 @@ import { defaultInlineRule, type InlineRule, openServedModel, type ServedModel }
 export interface Sessions {
   /**
    * Has `use` work with a loaded version, which stays loaded until `use` is done. Requests that arrive while it loads
-   * wait for the same load.
+   * wait for the same load, which goes on when they give up.
    *
-   * @throws invalid when the version cannot be served, with the reason; unavailable when it harmed its process lately
+   * @param timeoutMs how long to wait for the load
+   * @throws invalid when the version cannot be served, with the reason; unavailable when it harmed its process lately,
+   * or is not loaded in time
    */
-  withModel<Result>(version: ServableVersion, use: (model: ServedModel) => Promise<Result>): Promise<Result>;
+  withModel<Result>(
+    version: ServableVersion,
+    timeoutMs: number,
+    use: (model: ServedModel) => Promise<Result>,
+  ): Promise<Result>;
   /** Drops a version from memory; requests in the air are answered first. @returns whether it was loaded */
   unload(version: ServableVersion): boolean;
-  state(version: ServableVersion): SessionState;
+  state(name: string, version: number): SessionState;
   /** Loaded versions and their estimated bytes. */
   readonly size: { readonly count: number; readonly bytes: number };
   close(): Promise<void>;
@@ -91,6 +97,8 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
   });
   /** In the order of use, the least recently used first. */
   const entries = new Map<string, Entry>();
+  /** Of each version that was ever asked for here: the key that it had last. */
+  const keys = new Map<string, string>();
   let bytes = 0;
 
   const retire = (key: string, entry: Entry) => {
@@ -115,6 +123,7 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
       retired: false,
     };
     entries.set(key, entry);
+    keys.set(`${version.name}/${version.version}`, key);
     entry.opening.then(
       (model) => {
         entry.model = model;
@@ -144,7 +153,7 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
   };
 
   return {
-    async withModel(version, use) {
+    async withModel(version, timeoutMs, use) {
       const key = keyOf(version);
       quarantine.check(key);
       let entry = entries.get(key);
@@ -155,7 +164,7 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
       }
       entry.inUse++;
       try {
-        return await use(entry.model ?? (await entry.opening));
+        return await use(entry.model ?? (await inTime(entry.opening, timeoutMs, version)));
       } finally {
         entry.inUse--;
         if (entry.retired && entry.inUse === 0) void entry.model?.release();
@@ -168,8 +177,8 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
       retire(key, entry);
       return true;
     },
-    state(version) {
-      const key = keyOf(version);
+    state(name, version) {
+      const key = keys.get(`${name}/${version}`) ?? "";
       return { loaded: entries.get(key)?.model !== undefined, problem: quarantine.problem(key) };
     },
     get size() {
@@ -182,6 +191,19 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
       await Promise.allSettled(models.map((model) => model.release()));
     },
   };
+}
+
+function inTime(opening: Promise<ServedModel>, timeoutMs: number, { name, version }: ServableVersion) {
+  return new Promise<ServedModel>((resolve, reject) => {
+    const late = () =>
+      reject(
+        unavailable(`Version ${version} of "${name}" is still being loaded after ${timeoutMs} ms.`, {
+          retryAfterSeconds: 1,
+        }),
+      );
+    const timer = setTimeout(late, timeoutMs);
+    opening.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** A model that was deleted and made again under the same name has other files. */

@@ -1,0 +1,94 @@
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
+import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
+import { type Call, errorReply, type Protocol, readBytes } from "../../shared/http/index.ts";
+import type { InferResponse, ServedBy, Timings } from "./data-plane.ts";
+
+/** The most that a body may have, before and after it is unpacked. */
+export const maxBodyBytes = 64 * 1024 ** 2;
+
+/**
+ * Answers a request for predictions: as `work` says or, when it fails, as the protocol writes errors. Either way the
+ * headers tell who answered.
+ */
+export async function answering(
+  call: Pick<Call, "requestId">,
+  protocol: Protocol,
+  work: (onServedBy: (servedBy: ServedBy) => void) => Promise<Response>,
+): Promise<Response> {
+  let servedBy: ServedBy | undefined;
+  try {
+    return await work((known) => {
+      servedBy = known;
+    });
+  } catch (error) {
+    if (!isKetlineError(error)) throw error;
+    const { status, body, contentType, headers } = errorReply(protocol, error, call.requestId);
+    const who = servedBy === undefined ? {} : servedByHeaders(servedBy);
+    return new Response(JSON.stringify(body), {
+      status,
+      headers: { ...headers, ...who, "content-type": contentType },
+    });
+  }
+}
+
+/** A response with predictions, its headers naming who answered and what took how long. */
+export function predicted(
+  { servedBy, timings }: InferResponse,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  return new Response(body, {
+    headers: { ...headers, ...servedByHeaders(servedBy), "server-timing": serverTiming(timings) },
+  });
+}
+
+const unpackers: Readonly<Record<string, (bytes: Uint8Array, options: object) => Promise<Uint8Array>>> = {
+  gzip: promisify(gunzip) as (bytes: Uint8Array, options: object) => Promise<Uint8Array>,
+  deflate: promisify(inflate) as (bytes: Uint8Array, options: object) => Promise<Uint8Array>,
+};
+
+/** Reads the body, unpacked where it was packed. @throws too_large; invalid when it does not unpack */
+export async function readBody(request: Request): Promise<Uint8Array> {
+  const bytes = await readBytes(request, maxBodyBytes);
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
+  if (encoding === undefined || encoding === "" || encoding === "identity") return bytes;
+  const unpack = Object.hasOwn(unpackers, encoding) ? unpackers[encoding] : undefined;
+  if (unpack === undefined) {
+    throw invalid(`content-encoding is "${encoding}"; gzip, deflate or none would be right.`);
+  }
+  try {
+    return await unpack(bytes, { maxOutputLength: maxBodyBytes });
+  } catch (error) {
+    if (error instanceof RangeError) throw tooLarge(`The body has more than ${maxBodyBytes} bytes unpacked.`);
+    throw invalid(`The body does not unpack as ${encoding}.`);
+  }
+}
+
+function servedByHeaders(servedBy: ServedBy): Record<string, string> {
+  const { modelName, modelVersion, deployment, revision, variant } = servedBy;
+  const headers: Record<string, string> = {
+    "ketline-model": headerText(modelName),
+    "ketline-model-version": modelVersion,
+  };
+  if (deployment !== null) headers["ketline-deployment"] = headerText(deployment);
+  if (revision !== null) headers["ketline-revision"] = String(revision);
+  if (variant !== null) headers["ketline-variant"] = headerText(variant);
+  return headers;
+}
+
+/** Header values are Latin-1 without control characters; a name that is more goes out percent-encoded. */
+function headerText(name: string): string {
+  return /^[\x20-\x7e]*$/.test(name) ? name : encodeURIComponent(name);
+}
+
+function serverTiming({ routeMs, loadMs, decodeMs, waitMs, runMs }: Timings): string {
+  const part = (name: string, ms: number) => `${name};dur=${Math.max(0, ms).toFixed(3)}`;
+  return [
+    part("route", routeMs),
+    part("load", loadMs),
+    part("decode", decodeMs),
+    part("wait", waitMs),
+    part("run", runMs),
+  ].join(", ");
+}

@@ -1,0 +1,136 @@
+import type { Clock } from "../../shared/clock.ts";
+import { isKetlineError, notFound } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/telemetry/index.ts";
+import type { ModelSource, ServableVersion } from "./model-source.ts";
+import type { Deployment, Shadow, Variant } from "./schemas.ts";
+import type { DeploymentStore } from "./store.ts";
+
+/**
+ * What is served, from memory. Deployments and what was read of the registry are kept until their counters move, which
+ * are asked for at most every second, and only when there is a request: a change reaches an instance within that second,
+ * and no request needs the database while nothing changes. When the database does not answer, the last known state goes
+ * on being served.
+ */
+export interface Catalogue {
+  /** Brings what is in memory up to date, if it is older than a second. */
+  refresh(): Promise<void>;
+  /** Forgets how old it is, so that a change made here is seen at once. */
+  expire(): void;
+  deployment(name: string): Deployment | undefined;
+  deployments(): Iterable<Deployment>;
+  /** @throws notFound */
+  target(target: Variant | Shadow): Promise<ServableVersion>;
+  /** The version with the alias `champion`, else the newest ready one. @returns null for an unknown model */
+  champion(model: string): Promise<ServableVersion | null>;
+  /** @throws notFound */
+  version(model: string, version: number): Promise<ServableVersion>;
+}
+
+const maxAgeMs = 1000;
+const maxRemembered = 100_000;
+
+export interface CatalogueOptions {
+  readonly store: DeploymentStore;
+  readonly models: ModelSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createCatalogue({ store, models, clock, logger }: CatalogueOptions): Catalogue {
+  const deployments = new Map<string, Deployment>();
+  const versions = new Map<string, Promise<ServableVersion | null>>();
+  let changeNumber = -1;
+  let registryRevision = -1;
+  let checkedMs = Number.NEGATIVE_INFINITY;
+  let expiries = 0;
+  let refreshing: Promise<void> | undefined;
+
+  const readDeployments = async () => {
+    const latest = await store.changeNumber();
+    if (latest === changeNumber) return;
+    for (const { deployment, deleted, changeNumber: number } of await store.changedSince(changeNumber)) {
+      if (deleted) deployments.delete(deployment.name);
+      else deployments.set(deployment.name, deployment);
+      changeNumber = Math.max(changeNumber, number);
+    }
+    // Changes may have ended that touch no deployment, such as a judgement of a revision.
+    changeNumber = Math.max(changeNumber, latest);
+  };
+  const readRegistry = async () => {
+    const latest = await models.revision();
+    if (latest !== registryRevision) versions.clear();
+    registryRevision = latest;
+  };
+  const refreshNow = async () => {
+    const nowMs = clock();
+    const before = expiries;
+    const known = changeNumber >= 0 && registryRevision >= 0;
+    try {
+      await Promise.all([readDeployments(), readRegistry()]);
+    } catch (error) {
+      if (!known) throw error;
+      logger.warn({ err: error }, "deployments could not be read; the last known ones are served");
+    }
+    // A change that was made here meanwhile may not have been seen.
+    if (expiries === before) checkedMs = nowMs;
+  };
+  /** One question to the registry at a time for the same thing; what fails is asked again. */
+  const remembered = (
+    key: string,
+    ask: () => Promise<ServableVersion | null>,
+  ): Promise<ServableVersion | null> => {
+    let answer = versions.get(key);
+    if (answer === undefined) {
+      answer = ask();
+      if (versions.size >= maxRemembered) versions.clear();
+      versions.set(key, answer);
+      const forget = () => {
+        if (versions.get(key) === answer) versions.delete(key);
+      };
+      answer.then((found) => found ?? forget(), forget);
+    }
+    return answer;
+  };
+  const version = async (model: string, number: number) => {
+    const found = await remembered(`${model}\u0000v${number}`, () => models.getVersion(model, number));
+    if (found === null) throw notFound(`The model "${model}" has no version ${number}.`);
+    return found;
+  };
+
+  return {
+    async refresh() {
+      const age = clock() - checkedMs;
+      if (age >= 0 && age < maxAgeMs) return;
+      refreshing ??= refreshNow().finally(() => {
+        refreshing = undefined;
+      });
+      await refreshing;
+    },
+    expire() {
+      expiries++;
+      checkedMs = Number.NEGATIVE_INFINITY;
+    },
+    deployment: (name) => deployments.get(name),
+    deployments: () => deployments.values(),
+    async target(target) {
+      if ("version" in target) return version(target.model, Number(target.version));
+      const { model, alias } = target;
+      const found = await remembered(`${model}\u0000a${alias}`, () => models.getByAlias(model, alias));
+      if (found === null) {
+        throw notFound(`The model "${model}" has no alias "${alias}", or there is no such model.`);
+      }
+      return found;
+    },
+    champion: (model) =>
+      remembered(`${model}\u0000`, async () => {
+        try {
+          return (await models.getByAlias(model, "champion")) ?? (await models.getNewestReady(model));
+        } catch (error) {
+          // A name that no model can have is no model.
+          if (isKetlineError(error, "invalid") || isKetlineError(error, "not_found")) return null;
+          throw error;
+        }
+      }),
+    version,
+  };
+}

@@ -1,0 +1,93 @@
+import path from "node:path";
+import type { BlobStore } from "../../shared/blobs/index.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Database } from "../../shared/database/index.ts";
+import type { AuditLog } from "../../shared/identity/index.ts";
+import type { Logger } from "../../shared/telemetry/index.ts";
+import { createCatalogue } from "./catalogue.ts";
+import { createDataPlane, type Observation } from "./data-plane.ts";
+import { createDeployments } from "./deployments.ts";
+import type { ModelSource } from "./model-source.ts";
+import type { PredictionListener } from "./prediction.ts";
+import { inferenceRoutes } from "./protocols/inference-routes.ts";
+import { scoringRoutes } from "./protocols/scoring-routes.ts";
+import { deploymentRoutes } from "./routes.ts";
+import type { Serving } from "./serving.ts";
+import { createSessions, defaultSessionLimits, type SessionLimits } from "./sessions.ts";
+import { createStatistics } from "./statistics.ts";
+import { createDeploymentStore } from "./store.ts";
+
+export interface ServingOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly models: ModelSource;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of the configuration; files of models are kept in `cache/models` below it. */
+  readonly dataDirectory: string;
+  readonly limits?: Partial<SessionLimits>;
+  /** From 0 to below 1; Math.random by default. */
+  readonly random?: () => number;
+}
+
+export function createServing(options: ServingOptions): Serving {
+  const { database, blobs, models, audit, clock, logger } = options;
+  const store = createDeploymentStore(database);
+  const catalogue = createCatalogue({ store, models, clock, logger });
+  const sessions = createSessions({
+    blobs,
+    clock,
+    directory: path.join(options.dataDirectory, "cache", "models"),
+    limits: { ...defaultSessionLimits, ...options.limits },
+  });
+  const statistics = createStatistics();
+  const listeners = new Set<PredictionListener>();
+  const observe = (observation: Observation) => {
+    statistics.add(observation);
+    for (const listener of listeners) {
+      try {
+        listener(observation.prediction);
+      } catch (error) {
+        logger.error({ err: error }, "a listener of predictions failed");
+      }
+    }
+  };
+  const plane = createDataPlane({
+    catalogue,
+    sessions,
+    clock,
+    logger,
+    observe,
+    random: options.random ?? Math.random,
+  });
+  const deployments = createDeployments({
+    store,
+    audit,
+    clock,
+    onChange: () => catalogue.expire(),
+    checkTarget: async (target, load) => {
+      await catalogue.refresh();
+      const version = await catalogue.target(target);
+      if (load) await sessions.withModel(version, loadForChangeMs, async () => undefined);
+    },
+  });
+  return {
+    ...deployments,
+    routes: [
+      ...inferenceRoutes({ plane, catalogue, sessions, models, statistics }),
+      ...scoringRoutes({ plane }),
+      ...deploymentRoutes(deployments),
+    ],
+    jobKinds: [],
+    timers: [],
+    onPrediction(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => sessions.close(),
+  };
+}
+
+/** A change of a deployment waits this long for a new version to load. */
+const loadForChangeMs = 90_000;

@@ -1,0 +1,294 @@
+import type { Clock } from "../../shared/clock.ts";
+import { invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/telemetry/index.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { ModelDescription } from "./model.ts";
+import type { ServableVersion } from "./model-source.ts";
+import type { Prediction } from "./prediction.ts";
+import { defaultTimeoutMs } from "./revisions.ts";
+import type { Deployment, Shadow, Variant } from "./schemas.ts";
+import type { Sessions } from "./sessions.ts";
+import { checkInputs, selectOutputs } from "./signature.ts";
+import type { Tensor, Tensors } from "./tensors.ts";
+import { type RoutingHints, routeRequest } from "./traffic.ts";
+
+/** A request for predictions, whatever protocol brought it. */
+export interface InferRequest {
+  /** A deployment or a registered model. */
+  readonly name: string;
+  /** A version of the registered model of that name. */
+  readonly version: string | undefined;
+  readonly requestId: string;
+  readonly hints: RoutingHints;
+  /** All outputs when not given. */
+  readonly outputs: readonly string[] | undefined;
+  /** Reads the tensors out of the body; what a table means depends on the model that gets it. */
+  decode(model: ModelDescription): Tensors;
+  readonly signal: AbortSignal;
+}
+
+export interface InferResponse {
+  readonly servedBy: ServedBy;
+  readonly outputs: readonly { readonly name: string; readonly tensor: Tensor }[];
+  readonly model: ModelDescription;
+  readonly timings: Timings;
+}
+
+/** Who answered, or was about to. */
+export interface ServedBy {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly deployment: string | null;
+  readonly revision: number | null;
+  readonly variant: string | null;
+}
+
+/** Milliseconds of the parts of a request; the order is that of the work. */
+export interface Timings {
+  routeMs: number;
+  loadMs: number;
+  decodeMs: number;
+  /** For the model's turn, and on the way to and from its process. */
+  waitMs: number;
+  runMs: number;
+}
+
+/** What happened to one request at one model version, for statistics and for those who watch. */
+export interface Observation {
+  readonly prediction: Prediction;
+  readonly timings: Timings;
+  /** For a copy: what the variant that answered the caller gave for the same request. */
+  readonly answered: { readonly servedBy: ServedBy; readonly outputs: Tensors } | null;
+}
+
+/** Predictions over typed tensors; knows nothing of HTTP. */
+export interface DataPlane {
+  /**
+   * @param onServedBy told who will answer as soon as that is known, so that errors can name it too
+   * @throws invalid for inputs that the model does not take; not_found for an unknown name; timeout; unavailable
+   */
+  infer(request: InferRequest, onServedBy: (servedBy: ServedBy) => void): Promise<InferResponse>;
+  /** The version that a name stands for: of a deployment, its heaviest variant. @throws not_found */
+  resolve(name: string, version: string | undefined): Promise<ServableVersion>;
+}
+
+export interface DataPlaneOptions {
+  readonly catalogue: Catalogue;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Called after the answer left, once for it and once for each copy. */
+  readonly observe: (observation: Observation) => void;
+}
+
+/** Copies that may wait or run at a time; more are left out, so that they never hold up the answers. */
+const maxShadowsInFlight = 32;
+
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  const { catalogue, sessions, clock, logger, random, observe } = options;
+  let shadowsInFlight = 0;
+
+  const choose = async (request: InferRequest): Promise<Choice> => {
+    await catalogue.refresh();
+    const deployment = request.version === undefined ? catalogue.deployment(request.name) : undefined;
+    if (deployment === undefined) {
+      const version = await modelVersion(catalogue, request.name, request.version);
+      return { version, deployment: null, variant: null, shadows: [], timeoutMs: defaultTimeoutMs };
+    }
+    const { variant, shadows } = routeRequest(deployment, request.hints, random);
+    const version = await targetOf(catalogue, deployment, variant);
+    return { version, deployment, variant, shadows, timeoutMs: deployment.timeoutMs };
+  };
+
+  const observeSafely = (observation: Observation) => {
+    try {
+      observe(observation);
+    } catch (error) {
+      logger.error({ err: error }, "an observer of predictions failed");
+    }
+  };
+
+  const mirror = (
+    request: InferRequest,
+    choice: Choice & { readonly deployment: Deployment },
+    shadow: Shadow,
+    answered: NonNullable<Observation["answered"]>,
+    inputs: Tensors,
+  ) => {
+    if (shadowsInFlight >= maxShadowsInFlight) return;
+    shadowsInFlight++;
+    const atMs = clock();
+    const started = performance.now();
+    const run = async () => {
+      const version = await targetOf(catalogue, choice.deployment, shadow);
+      const servedBy = servedByOf({ ...choice, version, variant: shadow });
+      const timings = noTimings();
+      const { requestId } = request;
+      const about = { requestId, atMs, shadow: true, ...servedBy, inputs };
+      try {
+        const outputs = await sessions.withModel(version, choice.timeoutMs, async (model) => {
+          timings.loadMs = performance.now() - started;
+          checkInputs(model.description.signature, inputs);
+          const names = model.description.signature.outputs.map(({ name }) => name);
+          const { timeoutMs } = choice;
+          const result = await model.run(inputs, names, { timeoutMs, budgetMs: timeoutMs, whenIdle: true });
+          timings.runMs = result.runMs;
+          return result.outputs;
+        });
+        const durationMs = performance.now() - started;
+        observeSafely({ prediction: { ...about, outputs, status: "ok", durationMs }, timings, answered });
+      } catch (error) {
+        const durationMs = performance.now() - started;
+        const prediction = {
+          ...about,
+          outputs: {},
+          status: "error",
+          errorKind: kindOf(error),
+          durationMs,
+        } as const;
+        observeSafely({ prediction, timings, answered });
+      }
+    };
+    run()
+      .catch((error: unknown) =>
+        logger.warn({ err: error, shadow: shadow.name }, "a shadow could not be asked"),
+      )
+      .finally(() => {
+        shadowsInFlight--;
+      });
+  };
+
+  return {
+    async infer(request, onServedBy) {
+      const atMs = clock();
+      const started = performance.now();
+      const timings = noTimings();
+      const choice = await choose(request);
+      const servedBy = servedByOf(choice);
+      onServedBy(servedBy);
+      const routed = performance.now();
+      timings.routeMs = routed - started;
+      let inputs: Tensors = {};
+      try {
+        const response = await sessions.withModel(
+          choice.version,
+          choice.timeoutMs,
+          async (model): Promise<InferResponse> => {
+            const loaded = performance.now();
+            timings.loadMs = loaded - routed;
+            const { signature } = model.description;
+            inputs = request.decode(model.description);
+            checkInputs(signature, inputs);
+            const wanted = selectOutputs(signature, request.outputs).map(({ name }) => name);
+            const decoded = performance.now();
+            timings.decodeMs = decoded - loaded;
+            const { timeoutMs } = choice;
+            const left = Math.max(1, timeoutMs - (decoded - started));
+            const run = { timeoutMs: left, budgetMs: timeoutMs, signal: request.signal };
+            const result = await model.run(inputs, wanted, run);
+            timings.runMs = result.runMs;
+            timings.waitMs = performance.now() - decoded - result.runMs;
+            const outputs = wanted.map((name) => ({ name, tensor: outputOf(result.outputs, name) }));
+            return { servedBy, outputs, model: model.description, timings };
+          },
+        );
+        const durationMs = performance.now() - started;
+        const outputs = Object.fromEntries(response.outputs.map(({ name, tensor }) => [name, tensor]));
+        setImmediate(() => {
+          const { requestId } = request;
+          const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs };
+          observeSafely({ prediction: { ...about, status: "ok", durationMs }, timings, answered: null });
+          const { deployment } = choice;
+          if (deployment === null) return;
+          for (const shadow of choice.shadows) {
+            mirror(request, { ...choice, deployment }, shadow, { servedBy, outputs }, inputs);
+          }
+        });
+        return response;
+      } catch (error) {
+        const { requestId } = request;
+        const durationMs = performance.now() - started;
+        const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs: {}, durationMs };
+        const prediction = { ...about, status: "error", errorKind: kindOf(error) } as const;
+        setImmediate(() => observeSafely({ prediction, timings, answered: null }));
+        throw error;
+      }
+    },
+
+    async resolve(name, version) {
+      await catalogue.refresh();
+      const deployment = version === undefined ? catalogue.deployment(name) : undefined;
+      if (deployment === undefined) return modelVersion(catalogue, name, version);
+      const heaviest = deployment.variants.reduce((best, variant) =>
+        variant.weight > best.weight ? variant : best,
+      );
+      return targetOf(catalogue, deployment, heaviest);
+    },
+  };
+}
+
+interface Choice {
+  readonly version: ServableVersion;
+  readonly deployment: Deployment | null;
+  readonly variant: Variant | Shadow | null;
+  readonly shadows: readonly Shadow[];
+  readonly timeoutMs: number;
+}
+
+function servedByOf({ version, deployment, variant }: Choice): ServedBy {
+  return {
+    modelName: version.name,
+    modelVersion: String(version.version),
+    deployment: deployment?.name ?? null,
+    revision: deployment?.revision ?? null,
+    variant: variant?.name ?? null,
+  };
+}
+
+async function modelVersion(
+  catalogue: Catalogue,
+  name: string,
+  version: string | undefined,
+): Promise<ServableVersion> {
+  if (version !== undefined) {
+    if (!/^[1-9]\d{0,8}$/.test(version)) {
+      throw invalid(`The version is "${version}"; a number such as 1 would be right.`);
+    }
+    return catalogue.version(name, Number(version));
+  }
+  const found = await catalogue.champion(name);
+  if (found !== null) return found;
+  throw notFound(`There is no deployment "${name}" and no registered model of that name with a version.`);
+}
+
+/** A deployment whose version is gone is not the caller's mistake. */
+async function targetOf(
+  catalogue: Catalogue,
+  deployment: Deployment,
+  target: Variant | Shadow,
+): Promise<ServableVersion> {
+  try {
+    return await catalogue.target(target);
+  } catch (error) {
+    if (!isKetlineError(error, "not_found")) throw error;
+    throw unavailable(
+      `Variant "${target.name}" of deployment "${deployment.name}" is gone: ${error.message}`,
+    );
+  }
+}
+
+function outputOf(outputs: Tensors, name: string): Tensor {
+  const tensor = outputs[name];
+  if (tensor === undefined) throw new Error(`The model gave no output "${name}".`);
+  return tensor;
+}
+
+function noTimings(): Timings {
+  return { routeMs: 0, loadMs: 0, decodeMs: 0, waitMs: 0, runMs: 0 };
+}
+
+function kindOf(error: unknown): NonNullable<Prediction["errorKind"]> {
+  return isKetlineError(error) ? error.kind : "internal";
+}

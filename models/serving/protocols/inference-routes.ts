@@ -1,0 +1,263 @@
+import { isKetlineError, unavailable } from "../../../shared/errors.ts";
+import { type Call, json, type Reply, type Route, readJson, route } from "../../../shared/http/index.ts";
+import { version as ketlineVersion } from "../../../shared/version.ts";
+import { answering, predicted, readBody } from "../answer.ts";
+import { hintsOf } from "../call-hints.ts";
+import type { Catalogue } from "../catalogue.ts";
+import type { DataPlane } from "../data-plane.ts";
+import type { ModelDescription } from "../model.ts";
+import type { ModelSource, ServableVersion } from "../model-source.ts";
+import { defaultTimeoutMs } from "../revisions.ts";
+import type { Sessions } from "../sessions.ts";
+import type { TensorSpec } from "../signature.ts";
+import type { Statistics } from "../statistics.ts";
+import { encodeInferenceReply, readInferenceRequest } from "./inference.ts";
+
+export interface InferenceRoutesOptions {
+  readonly plane: DataPlane;
+  readonly catalogue: Catalogue;
+  readonly sessions: Sessions;
+  readonly models: ModelSource;
+  readonly statistics: Statistics;
+}
+
+const tag = "Open Inference Protocol";
+const models = "/v2/models";
+
+/** Open Inference Protocol v2 with the extensions binary tensors, repository and statistics. */
+export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route[] {
+  const { plane, catalogue, sessions, statistics } = options;
+  const load = async (name: string, version: string | undefined) => {
+    const found = await plane.resolve(name, version);
+    return sessions.withModel(found, defaultTimeoutMs, async ({ description }) => ({ found, description }));
+  };
+
+  const metadata = async (call: ModelCall) => {
+    const { model, version } = call.params;
+    const { description } = await load(model, version);
+    return json({
+      name: model,
+      versions: await versionsOf(options, model),
+      platform: "onnxruntime_onnx",
+      inputs: description.signature.inputs.map((spec) => tensorMetadata(spec, description)),
+      outputs: description.signature.outputs.map((spec) => tensorMetadata(spec, description)),
+    });
+  };
+  const ready = async (call: ModelCall) => {
+    const { model, version } = call.params;
+    try {
+      await load(model, version);
+    } catch (error) {
+      if (isKetlineError(error, "not_found") || !isKetlineError(error)) throw error;
+      throw unavailable(`"${model}" is not ready: ${error.message}`);
+    }
+    return json({ name: model, ready: true });
+  };
+  const infer = (call: ModelCall) =>
+    answering(call, "inference", async (onServedBy) => {
+      const body = await readBody(call.request);
+      const headerLength = call.request.headers.get("inference-header-content-length");
+      const request = readInferenceRequest(body, headerLength);
+      const response = await plane.infer(
+        {
+          name: call.params.model,
+          version: call.params.version,
+          requestId: call.requestId,
+          hints: hintsOf(call.request, request.field),
+          outputs: request.outputs,
+          decode: () => request.decode(),
+          signal: call.signal,
+        },
+        onServedBy,
+      );
+      const reply = {
+        modelName: call.params.model,
+        modelVersion: response.servedBy.modelVersion,
+        id: request.id ?? call.requestId,
+        outputs: response.outputs,
+      };
+      const encoded = encodeInferenceReply(reply, request.binaryOutput);
+      return predicted(response, encoded.body, encoded.headers);
+    });
+  const stats = async (call: ModelCall) => {
+    const found = await plane.resolve(call.params.model, call.params.version);
+    return json({ model_stats: [statistics.of(found.name, String(found.version))] });
+  };
+
+  const read = { protocol: "inference", role: "viewer", tag } as const;
+  const probe = { protocol: "inference", role: "public", tag } as const;
+  const ok = { 200: { description: "As the protocol describes it" } };
+  const forModel = (
+    method: "GET" | "POST",
+    suffix: string,
+    summary: string,
+    handle: (call: ModelCall) => Promise<Reply>,
+  ) =>
+    [`${models}/:model${suffix}`, `${models}/:model/versions/:version${suffix}`].map((path) =>
+      route<ModelParams>({
+        ...read,
+        method,
+        path,
+        summary,
+        // Predictions keep the time limit of their deployment.
+        ...(method === "POST" ? { timeoutMs: 0, body: "stream" as const } : {}),
+        responses: ok,
+        handle,
+      }),
+    );
+
+  return [
+    route({
+      ...read,
+      method: "GET",
+      path: "/v2",
+      summary: "Server metadata",
+      responses: ok,
+      handle: () =>
+        json({
+          name: "ketline",
+          version: ketlineVersion,
+          extensions: [
+            "binary_tensor_data",
+            "model_repository",
+            "model_repository(unload_dependents)",
+            "statistics",
+          ],
+        }),
+    }),
+    route({
+      ...probe,
+      method: "GET",
+      path: "/v2/health/live",
+      summary: "Whether the server answers",
+      responses: ok,
+      handle: () => json({ live: true }),
+    }),
+    route({
+      ...probe,
+      method: "GET",
+      path: "/v2/health/ready",
+      summary: "Whether the server can serve models",
+      responses: ok,
+      handle: async () => {
+        await catalogue.refresh();
+        // The specification says `live`; KServe's server and client say `ready`.
+        return json({ live: true, ready: true });
+      },
+    }),
+    // Before the routes of one model: the extension's path would otherwise read as a model called "stats".
+    route({
+      ...read,
+      method: "GET",
+      path: `${models}/stats`,
+      summary: "Statistics of all models that this instance served",
+      responses: ok,
+      handle: () => json({ model_stats: statistics.all() }),
+    }),
+    ...forModel("GET", "", "Model metadata", metadata),
+    ...forModel("GET", "/ready", "Whether a model can answer", ready),
+    ...forModel("POST", "/infer", "Predict", infer),
+    ...forModel("GET", "/stats", "Statistics of a model on this instance", stats),
+    ...repositoryRoutes(options, load),
+  ];
+}
+
+interface ModelParams {
+  readonly model: string;
+  readonly version?: string;
+}
+type ModelCall = Call<ModelParams>;
+
+function repositoryRoutes(
+  { plane, catalogue, sessions, models: source }: InferenceRoutesOptions,
+  load: (name: string, version: string | undefined) => Promise<unknown>,
+): readonly Route[] {
+  const change = { protocol: "inference", method: "POST", role: "operator", tag } as const;
+  const ok = { 200: { description: "As the extension describes it" } };
+  return [
+    route({
+      protocol: "inference",
+      method: "POST",
+      path: "/v2/repository/index",
+      role: "viewer",
+      tag,
+      summary: "Models that can be asked",
+      description:
+        "One entry per registered model, with its newest version. All load at their first request; `ready` lists those " +
+        "that nothing stands against.",
+      body: "stream",
+      responses: ok,
+      handle: async (call) => {
+        await catalogue.refresh();
+        const body = await readJson(call.request, 64 * 1024);
+        const onlyReady = typeof body === "object" && body !== null && "ready" in body && body.ready === true;
+        const entries = await repositoryIndex(source, sessions, catalogue);
+        return json(onlyReady ? entries.filter(({ state }) => state === "READY") : entries);
+      },
+    }),
+    route<{ readonly model: string }>({
+      ...change,
+      path: "/v2/repository/models/:model/load",
+      summary: "Load a model into this instance's memory",
+      responses: ok,
+      handle: async ({ params }) => {
+        await load(params.model, undefined);
+        return json({ name: params.model, load: true });
+      },
+    }),
+    route<{ readonly model: string }>({
+      ...change,
+      path: "/v2/repository/models/:model/unload",
+      summary: "Drop a model from this instance's memory; its next request loads it again",
+      responses: ok,
+      handle: async ({ params }) => {
+        sessions.unload(await plane.resolve(params.model, undefined));
+        return json({ name: params.model, unload: true });
+      },
+    }),
+  ];
+}
+
+async function repositoryIndex(source: ModelSource, sessions: Sessions, catalogue: Catalogue) {
+  const entries: { name: string; version: string; state: string; reason: string }[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await source.listModels({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
+    for (const { name, newestVersion } of page.items) {
+      if (newestVersion === 0) continue;
+      const version = String(newestVersion);
+      const { loaded, problem } = sessions.state(name, newestVersion);
+      const reason = problem ?? (loaded ? "" : "loads at its first request");
+      entries.push({ name, version, state: problem === undefined ? "READY" : "UNAVAILABLE", reason });
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  for (const { name, revision } of catalogue.deployments()) {
+    entries.push({ name, version: "", state: "READY", reason: `deployment, revision ${revision}` });
+  }
+  return entries;
+}
+
+async function versionsOf(
+  { catalogue, models: source }: InferenceRoutesOptions,
+  name: string,
+): Promise<string[]> {
+  const deployment = catalogue.deployment(name);
+  if (deployment === undefined) {
+    return (await source.listVersions(name)).map(({ version }) => String(version)).reverse();
+  }
+  const found: ServableVersion[] = await Promise.all(
+    deployment.variants.map((variant) => catalogue.target(variant)),
+  );
+  return [...new Set(found.map(({ version }) => String(version)))];
+}
+
+function tensorMetadata({ name, datatype, shape }: TensorSpec, { classLabels }: ModelDescription) {
+  const labels = classLabels[name];
+  return {
+    name,
+    datatype,
+    shape: shape ?? [-1],
+    ...(labels === undefined ? {} : { parameters: { class_labels: JSON.stringify(labels) } }),
+  };
+}

@@ -47,6 +47,16 @@ function exceeds(maxBytes: number) {
   return tooLarge(`The content has more than ${maxBytes} bytes, which is the most that is taken here.`);
 }
 
+/** @throws invalid for offsets and lengths that are not whole numbers from 0 */
+export function checkRange(range: ByteRange | undefined): void {
+  if (range === undefined) return;
+  const { offset, length = 0 } = range;
+  if (Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0) return;
+  throw invalid(
+    `The range with offset ${offset} and length ${range.length} is wrong: they are whole numbers from 0.`,
+  );
+}
+
 /**
  * Where a range begins and ends (exclusive) in so many bytes.
  *
@@ -55,11 +65,6 @@ function exceeds(maxBytes: number) {
 export function boundsOf(range: ByteRange | undefined, sizeBytes: number): { start: number; end: number } {
   if (range === undefined) return { start: 0, end: sizeBytes };
   const { offset, length } = range;
-  const whole = (value: number | undefined) =>
-    value === undefined || (Number.isSafeInteger(value) && value >= 0);
-  if (!whole(offset) || !whole(length)) {
-    throw invalid(`The range ${JSON.stringify(range)} is wrong: offset and length are whole numbers from 0.`);
-  }
   if (offset > 0 && offset >= sizeBytes) {
     throw invalid(`The range starts at byte ${offset}, but the blob has ${sizeBytes} bytes.`, {
       code: "InvalidRange",

@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { invalid } from "../errors.ts";
+
+/** A link that somebody put into a tree of ours. The message goes to callers, so it names no path of this machine. */
+export function outside() {
+  return invalid("The key leads through a symbolic link in the store's directory, and is not followed.");
+}
 
 /** The code of a system error, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
@@ -18,37 +24,94 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/**
- * Creates a directory under `root` and runs `commit`, which puts a name into it; then makes every name from there up to
- * the root durable. Another call may prune the directory while it is still empty: then both steps are done again.
- */
-export async function commitInto<Result>(
-  root: string,
-  directory: string,
-  commit: () => Promise<Result>,
-): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    await mkdir(directory, { recursive: true });
-    try {
-      const result = await commit();
-      for (let at = directory; ; at = path.dirname(at)) {
-        await syncDirectory(at);
-        if (at === root) return result;
-      }
-    } catch (error) {
-      if (codeOf(error) !== "ENOENT" || attempt === 20) throw error;
-    }
-  }
+/** How many directories are remembered as durable before all are forgotten. */
+const rememberedDirectories = 10_000;
+
+/** Names in a tree of directories that come and go with what is in them. */
+export interface DurableTree {
+  /**
+   * Makes a directory and runs `commit`, which puts a name into it; then makes every name from there up to the root
+   * durable. Both steps are done again when another call pruned the directory while it was still empty.
+   */
+  commit(directory: string, commit: () => Promise<void>): Promise<void>;
+  /** After a name in this directory was removed: makes that durable, and removes directories that are empty now. */
+  prune(directory: string): Promise<void>;
 }
 
-/** Removes a directory and those above it, up to the root, as long as they are empty. */
-export async function pruneEmpty(root: string, directory: string): Promise<void> {
-  for (let at = directory; at !== root; at = path.dirname(at)) {
+export function createDurableTree(root: string): DurableTree {
+  // Syncing a chain of directories again for each file costs more than the file; once is enough.
+  const durable = new Set<string>([root]);
+
+  /** Goes through no symbolic link: one that somebody put into the tree must not lead out of it. */
+  async function make(directory: string): Promise<void> {
+    if (durable.has(directory)) return;
+    await make(path.dirname(directory));
     try {
-      await rmdir(at); // fails on a directory that is not empty, so a blob that arrives meanwhile is safe
-    } catch {
-      return;
+      await mkdir(directory);
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+      if (!(await lstat(directory)).isDirectory()) throw outside();
     }
+  }
+
+  /** @returns what went wrong because the directory was pruned meanwhile */
+  async function attempt(directory: string, commit: () => Promise<void>): Promise<Error | undefined> {
+    try {
+      await make(directory);
+      await commit();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof Error) || codeOf(error) !== "ENOENT") throw error;
+      // Perhaps by another process, which we did not see.
+      for (let at = directory; at !== root; at = path.dirname(at)) durable.delete(at);
+      return error;
+    }
+  }
+
+  return {
+    async commit(directory, commit) {
+      for (let tries = 1; ; tries++) {
+        const pruned = await attempt(directory, commit);
+        if (pruned === undefined) break;
+        if (tries === 50) throw pruned;
+      }
+      const chain: string[] = [];
+      await syncIfThere(directory);
+      for (let at = directory; !durable.has(at); at = path.dirname(at)) {
+        chain.push(at);
+        await syncIfThere(path.dirname(at));
+      }
+      if (durable.size + chain.length > rememberedDirectories) {
+        durable.clear();
+        durable.add(root);
+      } else {
+        for (const at of chain) durable.add(at);
+      }
+    },
+
+    async prune(directory) {
+      for (let at = directory; ; at = path.dirname(at)) {
+        try {
+          if (at !== root) {
+            durable.delete(at);
+            await rmdir(at); // fails on a directory that is not empty, so a blob that arrives meanwhile is safe
+            continue;
+          }
+        } catch (error) {
+          if (codeOf(error) === "ENOENT") continue;
+        }
+        return syncIfThere(at);
+      }
+    },
+  };
+}
+
+/** Whoever removed it has made that durable. */
+async function syncIfThere(directory: string): Promise<void> {
+  try {
+    await syncDirectory(directory);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
   }
 }
 

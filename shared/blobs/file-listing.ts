@@ -1,5 +1,5 @@
 import type { Dirent } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import path from "node:path";
 import { invalid } from "../errors.ts";
 import { codeOf } from "./durable-files.ts";
@@ -23,7 +23,9 @@ export async function* walk(
   const { prefix } = options;
   const begin = prefix.slice(0, prefix.lastIndexOf("/") + 1);
   const directory = path.join(root, ...begin.split("/").slice(0, -1).map(directoryName));
-  yield* walkDirectory(directory, begin, options);
+  // A link on the way to the prefix is not followed; those below it are passed over as they are met.
+  const real = await realpath(directory).catch(() => undefined);
+  if (real === directory) yield* walkDirectory(directory, begin, options);
 }
 
 async function* walkDirectory(

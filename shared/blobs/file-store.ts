@@ -25,10 +25,10 @@ import type {
   PutOptions,
   StoredBlob,
 } from "./blob-store.ts";
-import { boundsOf, chunksOf, streamFile } from "./bodies.ts";
+import { boundsOf, checkRange, chunksOf, streamFile } from "./bodies.ts";
 import { defaultContentType } from "./content-types.ts";
-import { codeOf, commitInto, openTemporary, pruneEmpty, sweepTemporaries } from "./durable-files.ts";
-import { afterCursor, cursorAfter, walk } from "./file-listing.ts";
+import { codeOf, createDurableTree, openTemporary, outside, sweepTemporaries } from "./durable-files.ts";
+import { afterCursor, cursorAfter, type Listed, walk } from "./file-listing.ts";
 import { checkKey, checkLimit, checkPrefix, directoryName, fileName } from "./keys.ts";
 import { createBlobLinks } from "./links.ts";
 
@@ -65,6 +65,8 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   ];
   for (const room of [data, types, incoming]) await mkdir(room, { recursive: true });
   await sweepTemporaries(incoming, Date.now() - abandonedAfterMs);
+  const dataTree = createDurableTree(data);
+  const typeTree = createDurableTree(types);
   const links = createBlobLinks({ signingKey: options.signingKey, clock });
   const turns = createTurns();
 
@@ -95,22 +97,24 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   async function commit(key: string, temporary: string, ifAbsent: boolean): Promise<void> {
     const file = fileOf(data, key);
     try {
-      await commitInto(data, path.dirname(file), async () => {
+      await dataTree.commit(path.dirname(file), async () => {
         await refuseLinks(path.dirname(file));
         await (ifAbsent ? link(temporary, file) : rename(temporary, file));
       });
     } catch (error) {
       if (codeOf(error) === "EEXIST") throw taken(key);
+      if (codeOf(error) === "ENAMETOOLONG") {
+        throw invalid(`The blob key "${key}" is longer than the paths of this file system.`, {
+          field: "key",
+        });
+      }
       throw error;
     }
   }
 
   async function setContentType(key: string, contentType: string): Promise<void> {
     const file = fileOf(types, key);
-    if (contentType === defaultContentType(key)) {
-      await rm(file, { force: true });
-      return;
-    }
+    if (contentType === defaultContentType(key)) return forgetContentType(file);
     const temporary = await openTemporary(incoming);
     try {
       await temporary.handle.writeFile(contentType);
@@ -118,7 +122,17 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     } finally {
       await temporary.handle.close();
     }
-    await commitInto(types, path.dirname(file), () => rename(temporary.file, file));
+    await typeTree.commit(path.dirname(file), () => rename(temporary.file, file));
+  }
+
+  async function forgetContentType(file: string): Promise<void> {
+    try {
+      await unlink(file);
+    } catch (error) {
+      if (isAbsent(error)) return;
+      throw error;
+    }
+    await typeTree.prune(path.dirname(file));
   }
 
   async function contentTypeOf(key: string): Promise<string> {
@@ -141,6 +155,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
 
   async function get(key: string, range?: ByteRange) {
     checkKey(key);
+    checkRange(range);
     const handle = await openBlob(key);
     if (handle === null) return null;
     try {
@@ -174,25 +189,31 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     checkPrefix(prefix);
     const { limit = 1000, cursor, delimiter } = listOptions;
     checkLimit(limit);
-    const blobs: BlobStat[] = [];
-    const prefixes: string[] = [];
-    let last = "";
-    for await (const listed of walk(data, {
-      prefix,
-      delimiter: delimiter !== undefined,
-      after: afterCursor(cursor),
-    })) {
-      if (blobs.length + prefixes.length === limit) return { blobs, prefixes, cursor: cursorAfter(last) };
-      if (listed.kind === "prefix") {
-        prefixes.push(listed.key);
-      } else {
-        const found = await stat(listed.key);
-        if (found === null) continue; // deleted since its directory was read
-        blobs.push(found);
-      }
-      last = listed.key;
+    const found: Listed[] = [];
+    const after = afterCursor(cursor);
+    for await (const listed of walk(data, { prefix, delimiter: delimiter !== undefined, after })) {
+      found.push(listed);
+      if (found.length > limit) break;
     }
-    return { blobs, prefixes };
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    const more = found.length > limit && last !== undefined;
+    return {
+      blobs: await statAll(page.flatMap(({ kind, key }) => (kind === "blob" ? [key] : []))),
+      prefixes: page.flatMap(({ kind, key }) => (kind === "prefix" ? [key] : [])),
+      ...(more ? { cursor: cursorAfter(last.key) } : {}),
+    };
+  }
+
+  /** Some at a time; those that were deleted since their directory was read are left out. */
+  async function statAll(keys: readonly string[]): Promise<BlobStat[]> {
+    const stats: BlobStat[] = [];
+    for (let at = 0; at < keys.length; at += 64) {
+      for (const found of await Promise.all(keys.slice(at, at + 64).map(stat))) {
+        if (found !== null) stats.push(found);
+      }
+    }
+    return stats;
   }
 
   async function remove(key: string): Promise<boolean> {
@@ -206,9 +227,8 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
         if (isAbsent(error)) return false;
         throw error;
       }
-      await rm(fileOf(types, key), { force: true });
-      await pruneEmpty(data, path.dirname(file));
-      await pruneEmpty(types, path.dirname(fileOf(types, key)));
+      await dataTree.prune(path.dirname(file));
+      await forgetContentType(fileOf(types, key));
       return true;
     });
   }
@@ -222,7 +242,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
 
   /** A link placed inside the tree by somebody else must not lead out of it. */
   async function refuseLinks(parent: string): Promise<void> {
-    if ((await realpath(parent)) !== parent) throw invalid(`"${parent}" leads through a symbolic link.`);
+    if ((await realpath(parent)) !== parent) throw outside();
   }
 
   async function statFile(file: string): Promise<Stats | null> {
@@ -283,8 +303,7 @@ function fileOf(room: string, key: string): string {
 }
 
 function isAbsent(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
+  return ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
 }
 
 function taken(key: string) {

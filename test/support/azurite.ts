@@ -8,6 +8,8 @@ export interface Azurite extends AsyncDisposable {
   /** `http://127.0.0.1:<port>/devstoreaccount1` */
   readonly blobUrl: string;
   readonly queueUrl: string;
+  /** The emulator's time. */
+  readonly clock: () => number;
   /** Moves the emulator's clock, so that nothing has to wait for time to pass. */
   advance(ms: number): Promise<void>;
 }
@@ -73,6 +75,7 @@ export async function startAzurite(): Promise<Azurite> {
         `BlobEndpoint=${blobUrl}`,
         `QueueEndpoint=${queueUrl}`,
       ].join(";"),
+      clock: () => Date.now() + aheadMs,
       async advance(ms) {
         aheadMs += ms;
         const taken = once(child, "message");

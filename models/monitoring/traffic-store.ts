@@ -43,6 +43,14 @@ export interface VersionTraffic {
   readonly traffic: Traffic;
 }
 
+/** Both ends included. */
+export interface RevisionRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+const allRevisions: RevisionRange = { from: 0, to: Number.MAX_SAFE_INTEGER };
+
 export type RollbackRow = Selectable<RollbackTable>;
 
 export type TrafficStore = ReturnType<typeof createTrafficStore>;
@@ -50,6 +58,19 @@ export type TrafficStore = ReturnType<typeof createTrafficStore>;
 /** Minutes of traffic, and the rollbacks that followed from them. */
 export function createTrafficStore(database: Database, instance: string) {
   const tables = () => database.tables<Tables>();
+
+  const answered = (deployment: string, fromMs: number, toMs: number, revisions: RevisionRange) =>
+    tables()
+      .selectFrom("monitoring_traffic")
+      .selectAll()
+      .where("deployment", "=", deployment)
+      .where("minute_ms", ">=", fromMs)
+      .where("minute_ms", "<", toMs)
+      .where("revision", ">=", revisions.from)
+      .where("revision", "<=", revisions.to)
+      .where("shadow", "=", 0)
+      .execute();
+
   return {
     /** Stores whole minutes of this instance; storing one again replaces it. */
     write: (minutes: readonly TrafficMinute[]) =>
@@ -79,30 +100,22 @@ export function createTrafficStore(database: Database, instance: string) {
       }),
 
     /** What answered callers in [fromMs, toMs), per model version, the most asked one first. */
-    byVersion: async (
-      deployment: string,
-      fromMs: number,
-      toMs: number,
-      revisions: { readonly from: number; readonly to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
-    ): Promise<VersionTraffic[]> => {
-      const rows = await tables()
-        .selectFrom("monitoring_traffic")
-        .selectAll()
-        .where("deployment", "=", deployment)
-        .where("minute_ms", ">=", fromMs)
-        .where("minute_ms", "<", toMs)
-        .where("revision", ">=", revisions.from)
-        .where("revision", "<=", revisions.to)
-        .where("shadow", "=", 0)
-        .execute();
+    byVersion: async (deployment: string, fromMs: number, toMs: number, revisions = allRevisions) => {
+      const rows = await answered(deployment, fromMs, toMs, revisions);
       const groups = Map.groupBy(rows, (row) => JSON.stringify([row.model, row.version]));
       return [...groups.values()]
-        .flatMap((group) => {
+        .flatMap((group): VersionTraffic[] => {
           const [first] = group;
           if (first === undefined) return [];
-          return { model: first.model, version: first.version, traffic: trafficOf(group.map(minuteOf)) };
+          return [{ model: first.model, version: first.version, traffic: trafficOf(group.map(minuteOf)) }];
         })
         .sort((a, b) => b.traffic.requests - a.traffic.requests);
+    },
+
+    /** Of all versions together; null when nobody asked. */
+    total: async (deployment: string, fromMs: number, toMs: number): Promise<Traffic | null> => {
+      const rows = await answered(deployment, fromMs, toMs, allRevisions);
+      return rows.length === 0 ? null : trafficOf(rows.map(minuteOf));
     },
 
     prune: async (beforeMs: number) => {

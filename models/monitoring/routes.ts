@@ -1,0 +1,337 @@
+import { z } from "zod";
+import { invalid } from "../../shared/errors.ts";
+import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
+import { JobSchema } from "../../shared/jobs/index.ts";
+import type { MonitoringBook } from "./monitoring.ts";
+import {
+  AcknowledgeBody,
+  Alert,
+  AlertPage,
+  AlertParams,
+  AlertsQuery,
+  CaptureStatus,
+  ChartQuery,
+  DeleteQuery,
+  EvaluateBody,
+  LabelsBody,
+  LabelsReply,
+  LatestQuery,
+  Monitor,
+  MonitorPage,
+  MonitorResult,
+  MuteBody,
+  NameParams,
+  PageQuery,
+  PutMonitorBody,
+  ResultPage,
+  ResultsQuery,
+  RevisionPage,
+  SignalList,
+} from "./schemas.ts";
+
+const protocol = "ketline" as const;
+const tag = "Monitoring";
+
+const NamePosition = z.object({ name: z.string() });
+const RevisionPosition = z.object({ revision: z.int() });
+const ResultPosition = z.object({ windowEndMs: z.int(), series: z.string() });
+const AlertPosition = z.object({ firedMs: z.int(), id: z.string() });
+
+export function monitoringRoutes(book: MonitoringBook): readonly Route[] {
+  return [...monitorRoutes(book), ...resultRoutes(book), ...alertRoutes(book), ...labelRoutes(book)];
+}
+
+function monitorRoutes(book: MonitoringBook): readonly Route[] {
+  const { monitors } = book;
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/monitors",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List monitors in the order of their names",
+      query: PageQuery,
+      responses: { 200: { description: "One page of monitors", schema: MonitorPage } },
+      handle: async ({ query: { limit, cursor } }) => {
+        const found = await monitors.list(decodeCursor(NamePosition, cursor)?.name ?? "", limit + 1);
+        return json(
+          page(
+            found,
+            limit,
+            (monitor) => monitor,
+            ({ name }) => ({ name }),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read a monitor",
+      params: NameParams,
+      responses: { 200: { description: "The monitor", schema: Monitor } },
+      handle: async ({ params }) => tagged(await monitors.get(params.name)),
+    }),
+    route({
+      method: "PUT",
+      path: "/api/v1/monitors/:name",
+      protocol,
+      tag,
+      role: "operator",
+      summary: "Make a monitor, or replace one",
+      description:
+        "Members left out take their defaults. With If-Match the change is made only to the revision that was read.",
+      params: NameParams,
+      body: PutMonitorBody,
+      responses: { 200: { description: "The monitor", schema: Monitor } },
+      handle: async ({ params, body: { reason, ...spec }, actor, request }) =>
+        tagged(
+          await monitors.put(params.name, spec, {
+            actor,
+            reason,
+            expectedRevision: expectedRevision(request),
+          }),
+        ),
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/monitors/:name",
+      protocol,
+      tag,
+      role: "operator",
+      summary: "Delete a monitor; its results and its history stay",
+      params: NameParams,
+      query: DeleteQuery,
+      responses: { 204: { description: "It is gone" } },
+      handle: async ({ params, query, actor, request }) => {
+        const change = { actor, reason: query.reason, expectedRevision: expectedRevision(request) };
+        await book.removeMonitor(params.name, change);
+        return { status: 204, json: null };
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/revisions",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List what a monitor was, the newest revision first",
+      params: NameParams,
+      query: PageQuery,
+      responses: { 200: { description: "One page of revisions", schema: RevisionPage } },
+      handle: async ({ params, query: { limit, cursor } }) => {
+        const before = decodeCursor(RevisionPosition, cursor)?.revision ?? Number.MAX_SAFE_INTEGER;
+        const found = await monitors.revisions(params.name, before, limit + 1);
+        return json(
+          page(
+            found,
+            limit,
+            (revision) => revision,
+            ({ revision }) => ({ revision }),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/capture",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read what this instance has captured for a monitor's deployment",
+      params: NameParams,
+      responses: { 200: { description: "Counts since the instance started", schema: CaptureStatus } },
+      handle: async ({ params }) => json(await book.captureStatus(params.name)),
+    }),
+  ];
+}
+
+function resultRoutes(book: MonitoringBook): readonly Route[] {
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/monitors/:name/evaluate",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Judge a window now",
+      description:
+        "The window that ends with this hour, or at `windowEndMs`, or a slice of a dataset. Judging a window again " +
+        "replaces its result where something changed, and counts for alerts once.",
+      params: NameParams,
+      body: EvaluateBody,
+      responses: { 202: { description: "The job that judges it", schema: JobSchema } },
+      handle: async ({ params, body, actor }) => json(await book.evaluate(params.name, body, actor), 202),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/results",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List results, the newest window first",
+      params: NameParams,
+      query: ResultsQuery,
+      responses: { 200: { description: "One page of results", schema: ResultPage } },
+      handle: async ({ params, query: { limit, cursor, series } }) => {
+        const before = decodeCursor(ResultPosition, cursor);
+        const found = await book.results(params.name, series, before, limit + 1);
+        return json(
+          page(
+            found,
+            limit,
+            (result) => result,
+            (last) => ({ windowEndMs: last.windowEndMs, series: last.series }),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/results/latest",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read the result of the newest window",
+      params: NameParams,
+      query: LatestQuery,
+      responses: { 200: { description: "The result", schema: MonitorResult } },
+      handle: async ({ params, query }) => json(await book.latestResult(params.name, query.series)),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/signals",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List the signals of a monitor and where they stand",
+      params: NameParams,
+      responses: { 200: { description: "All of them", schema: SignalList } },
+      handle: async ({ params }) => json({ items: await book.signals(params.name) }),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/chart.svg",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Draw the effects of a monitor's columns over its windows",
+      params: NameParams,
+      query: ChartQuery,
+      responses: { 200: { description: "A picture", contentType: "image/svg+xml" } },
+      handle: async ({ params, query }) =>
+        new Response(await book.chart(params.name, query.series, query.windows), {
+          headers: {
+            "content-type": "image/svg+xml",
+            // Opened by itself, a picture is a document: it may load and run nothing.
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "x-content-type-options": "nosniff",
+          },
+        }),
+    }),
+  ];
+}
+
+function alertRoutes(book: MonitoringBook): readonly Route[] {
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/alerts",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List alerts, the newest first",
+      query: AlertsQuery,
+      responses: { 200: { description: "One page of alerts", schema: AlertPage } },
+      handle: async ({ query: { limit, cursor, ...filter } }) => {
+        const found = await book.alerts(filter, decodeCursor(AlertPosition, cursor), limit + 1);
+        return json(
+          page(
+            found,
+            limit,
+            (alert) => alert,
+            ({ firedMs, id }) => ({ firedMs, id }),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/alerts/:id",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read an alert",
+      params: AlertParams,
+      responses: { 200: { description: "The alert", schema: Alert } },
+      handle: async ({ params }) => json(await book.alert(params.id)),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/alerts/:id/acknowledge",
+      protocol,
+      tag,
+      role: "operator",
+      summary: "Say that somebody looks after an alert",
+      params: AlertParams,
+      body: AcknowledgeBody,
+      responses: { 200: { description: "The alert", schema: Alert } },
+      handle: async ({ params, body, actor }) => json(await book.acknowledge(params.id, actor, body?.reason)),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/alerts/:id/mute",
+      protocol,
+      tag,
+      role: "operator",
+      summary: "Have an alert's signal do nothing for a while",
+      description:
+        "The signal goes on, and alerts are still written down; only what would follow is left out.",
+      params: AlertParams,
+      body: MuteBody,
+      responses: { 200: { description: "The alert", schema: Alert } },
+      handle: async ({ params, body, actor }) =>
+        json(await book.mute(params.id, body.untilMs, actor, body.reason)),
+    }),
+  ];
+}
+
+function labelRoutes(book: MonitoringBook): readonly Route[] {
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/labels",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Say what was observed about predictions",
+      description:
+        "By request id, and by row where a request had several. A later label for the same row replaces the one before.",
+      body: LabelsBody,
+      maxBodyBytes: 8 * 1024 ** 2,
+      responses: { 200: { description: "How many were new or differed", schema: LabelsReply } },
+      handle: async ({ body }) => json({ stored: await book.addLabels(body.labels) }),
+    }),
+  ];
+}
+
+function tagged(monitor: Monitor) {
+  return json(monitor, 200, { etag: `"${monitor.revision}"` });
+}
+
+/** @returns undefined without If-Match and for `*`. */
+function expectedRevision(request: Request): number | undefined {
+  const header = request.headers.get("if-match")?.trim();
+  if (header === undefined || header === "*") return undefined;
+  const revision = /^"?(\d{1,15})"?$/.exec(header)?.[1];
+  if (revision === undefined) {
+    throw invalid(`If-Match is ${header}; a revision such as "3", or *, would be right.`, {
+      field: "If-Match",
+    });
+  }
+  return Number(revision);
+}

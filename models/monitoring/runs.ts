@@ -1,0 +1,289 @@
+import type { Logger } from "pino";
+import type { BlobStore } from "../../shared/blobs/index.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { conflict } from "../../shared/errors.ts";
+import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
+import type { WindowProfile } from "../../shared/statistics/index.ts";
+import { type Actions, actionOf, alertMessage } from "./actions.ts";
+import { hourMs, hourOf } from "./captured.ts";
+import type { DriftRules } from "./drift.ts";
+import type { JudgeTask } from "./judge.worker.ts";
+import type { LabelTask } from "./label.worker.ts";
+import type { LabelStore } from "./label-store.ts";
+import type { Monitors } from "./monitors.ts";
+import { loadReference, type Reference, type ReferenceSources, sliceWindow } from "./references.ts";
+import type { ResultStore } from "./result-store.ts";
+import {
+  type DatasetSlice,
+  type DriftReport,
+  EvaluateSpec,
+  type Labelled,
+  type Monitor,
+  type MonitorResult,
+  type Traffic,
+} from "./schemas.ts";
+import { observe } from "./signals.ts";
+import type { TrafficStore } from "./traffic-store.ts";
+import {
+  type CapturedWindow,
+  capturedWindows,
+  profileHours,
+  type WindowCounts,
+  withFiles,
+} from "./windows.ts";
+
+export interface RunOptions extends ReferenceSources {
+  readonly blobs: BlobStore;
+  readonly workers: WorkerPool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly monitors: Pick<Monitors, "get">;
+  readonly results: ResultStore;
+  readonly traffic: TrafficStore;
+  readonly labels: LabelStore;
+  readonly actions: Actions;
+  /** Writes out what this instance has captured, so that a run sees it. */
+  readonly flush: () => Promise<void>;
+}
+
+export const capturedSeries = "capture";
+
+export function datasetSeries(dataset: string): string {
+  return `dataset:${dataset}`;
+}
+
+/** What a run came to: the head of its result. */
+export interface RunOutcome {
+  readonly monitor: string;
+  readonly series: string;
+  readonly windowEndMs: number;
+  readonly verdict: DriftReport["verdict"];
+  readonly driftedColumns: readonly string[];
+  readonly rows: number;
+}
+
+/** Judges one window of one monitor. Running it again for the same window and data changes nothing. */
+export function evaluateJob(options: RunOptions): JobKind<EvaluateSpec, RunOutcome> {
+  return {
+    kind: "monitoring.evaluate",
+    spec: EvaluateSpec,
+    role: "contributor",
+    run: async (context) => {
+      const monitor = await options.monitors.get(context.spec.monitor);
+      const { window } = context.spec;
+      const found =
+        window === undefined
+          ? await judgeCaptured(options, context, monitor)
+          : await judgeSlice(options, context, monitor, window);
+      return conclude(options, context, monitor, found);
+    },
+  };
+}
+
+/** The end of the captured window that contains a moment: windows end at full hours. */
+export function windowEndFor(atMs: number): number {
+  return hourOf(atMs - 1) + hourMs;
+}
+
+type Findings = Pick<
+  MonitorResult,
+  | "series"
+  | "windowStartMs"
+  | "windowEndMs"
+  | "model"
+  | "modelVersion"
+  | "otherVersions"
+  | "reference"
+  | "captured"
+  | "drift"
+  | "traffic"
+  | "labelled"
+>;
+
+async function judgeCaptured(
+  options: RunOptions,
+  context: JobContext<EvaluateSpec>,
+  monitor: Monitor,
+): Promise<Findings> {
+  await options.flush();
+  const windowEndMs = windowEndFor(context.spec.windowEndMs ?? options.clock());
+  const windowStartMs = windowEndMs - monitor.windowHours * hourMs;
+  const windows = await capturedWindows(options, monitor.target, windowStartMs, windowEndMs);
+  const [window, ...others] = windows;
+  const traffic = await trafficIn(options, monitor, windowStartMs, windowEndMs);
+  const base = {
+    series: capturedSeries,
+    windowStartMs,
+    windowEndMs,
+    otherVersions: others.map((other) => other.version),
+    traffic,
+  };
+  if (window === undefined) {
+    context.log("Nothing was captured in this window.");
+    const nothing = { model: null, modelVersion: null, reference: "none", captured: null, labelled: null };
+    return { ...base, ...nothing, drift: emptyReport("Nothing was captured in this window.") };
+  }
+  const reference = await loadReference(options, monitor.reference, window, context.signal);
+  context.log(`Judging version ${window.version} of "${window.model}" against ${reference.source}.`);
+  const { parts, counts } = await profileHours(options, reference.profile, window, context.signal, (done) =>
+    context.progress(0.8 * done, "reading captured hours"),
+  );
+  return {
+    ...base,
+    model: window.model,
+    modelVersion: window.version,
+    reference: reference.source,
+    captured: { ...counts } satisfies WindowCounts,
+    drift: await judge(options, context, monitor, reference, parts),
+    labelled: await labelledIn(options, context, window, windowStartMs),
+  };
+}
+
+async function judgeSlice(
+  options: RunOptions,
+  context: JobContext<EvaluateSpec>,
+  monitor: Monitor,
+  slice: DatasetSlice,
+): Promise<Findings> {
+  const { target } = monitor;
+  const version =
+    "model" in target && target.version !== undefined
+      ? { model: target.model, version: target.version }
+      : await servedVersion(options, monitor);
+  const reference = await loadReference(options, monitor.reference, version, context.signal);
+  context.log(`Judging a slice of "${slice.dataset}" against ${reference.source}.`);
+  const window = await sliceWindow(options, reference.profile, slice, context.signal);
+  const windowEndMs = slice.toMs ?? options.clock();
+  return {
+    series: datasetSeries(slice.dataset),
+    windowStartMs: slice.fromMs ?? 0,
+    windowEndMs,
+    model: version?.model ?? null,
+    modelVersion: version?.version ?? null,
+    otherVersions: [],
+    reference: reference.source,
+    captured: null,
+    drift: await judge(options, context, monitor, reference, [window]),
+    traffic: null,
+    labelled: null,
+  };
+}
+
+/** The version that most of the target's recent requests were answered by. */
+async function servedVersion(
+  options: RunOptions,
+  monitor: Monitor,
+): Promise<{ model: string; version: string } | null> {
+  const toMs = windowEndFor(options.clock());
+  const fromMs = toMs - monitor.windowHours * hourMs;
+  const [window] = await capturedWindows(options, monitor.target, fromMs, toMs);
+  return window ?? null;
+}
+
+async function judge(
+  { workers }: RunOptions,
+  { signal }: JobContext<EvaluateSpec>,
+  monitor: Monitor,
+  { profile: reference }: Reference,
+  parts: readonly WindowProfile[],
+): Promise<DriftReport> {
+  const rules: DriftRules = {
+    thresholds: monitor.thresholds,
+    minimumRows: monitor.minimumRows,
+    // A hashed field has other levels than the reference, and a dropped one has none.
+    columns: (monitor.columns ?? reference.columns.map((column) => column.name)).filter(
+      (name) => !isHidden(monitor, name),
+    ),
+  };
+  return workers.run<JudgeTask, DriftReport>(
+    new URL("./judge.worker.ts", import.meta.url),
+    { reference, parts, rules },
+    { signal },
+  );
+}
+
+function isHidden({ capture }: Monitor, column: string): boolean {
+  const field = column.replace(/^output:/, "").replace(/\[\d+\]$/, "");
+  return capture.drop.includes(field) || capture.hash.includes(field);
+}
+
+async function trafficIn(
+  options: RunOptions,
+  { target }: Monitor,
+  fromMs: number,
+  toMs: number,
+): Promise<Traffic | null> {
+  if (!("deployment" in target)) return null;
+  return options.traffic.total(target.deployment, fromMs, toMs);
+}
+
+async function labelledIn(
+  { labels, blobs, workers }: RunOptions,
+  { signal }: JobContext<EvaluateSpec>,
+  window: CapturedWindow,
+  fromMs: number,
+): Promise<Labelled | null> {
+  const known = await labels.observedSince(fromMs);
+  if (known.length === 0) return null;
+  const keys = window.hours.flatMap((hour) => hour.blobs.map((blob) => blob.key));
+  return withFiles(blobs, keys, (files) =>
+    workers.run<LabelTask, Labelled>(
+      new URL("./label.worker.ts", import.meta.url),
+      { files, labels: known },
+      { signal },
+    ),
+  );
+}
+
+async function conclude(
+  options: RunOptions,
+  context: JobContext<EvaluateSpec>,
+  monitor: Monitor,
+  findings: Findings,
+): Promise<RunOutcome> {
+  const { clock, results, actions } = options;
+  const nowMs = clock();
+  const signals = observe(monitor.thresholds, findings.drift, findings.traffic, findings.labelled);
+  const result = {
+    monitor: monitor.name,
+    monitorRevision: monitor.revision,
+    evaluatedMs: nowMs,
+    ...findings,
+    signals,
+  };
+  // A monitor that was deleted meanwhile has no results.
+  if ((await options.monitors.get(monitor.name)).revision !== monitor.revision) {
+    throw conflict(`The monitor "${monitor.name}" was changed while it was evaluated; evaluate it again.`);
+  }
+  await results.record(result, {
+    monitor: monitor.name,
+    series: findings.series,
+    windowEndMs: findings.windowEndMs,
+    nowMs,
+    rule: monitor.alert,
+    observations: signals,
+    alertOf: (observation, muted) => ({
+      message: alertMessage(observation, findings.drift),
+      action: actionOf(monitor, observation.signal, muted),
+    }),
+  });
+  await actions.perform(monitor);
+  const { verdict, driftedColumns, rows, reason } = findings.drift;
+  context.log(`${verdict}: ${reason}`);
+  const { series, windowEndMs } = findings;
+  return { monitor: monitor.name, series, windowEndMs, verdict, driftedColumns, rows };
+}
+
+function emptyReport(reason: string): DriftReport {
+  return {
+    verdict: "no_data",
+    reason,
+    rows: 0,
+    judgedColumns: 0,
+    driftedColumns: [],
+    driftedShare: null,
+    predictionVerdict: "no_data",
+    violations: 0,
+    columns: [],
+  };
+}

@@ -1,4 +1,4 @@
-import { invalid, KetlineError, timedOut, tooLarge } from "../../shared/errors.ts";
+import { invalid, KetlineError, tooLarge } from "../../shared/errors.ts";
 import type { WorkerPool } from "../../shared/jobs/job.ts";
 import type { Program } from "../program.ts";
 import type { Circuit } from "./circuit.ts";
@@ -79,7 +79,9 @@ export function createSimulator({ workers }: { readonly workers: WorkerPool }): 
     } catch (error) {
       call.signal.throwIfAborted();
       if (time.aborted && !panic.signal.aborted) {
-        throw timedOut(`The simulator did not finish within ${timeLimitMs / 1000} s and was stopped.`);
+        throw tooLarge(
+          `The program did not finish within ${timeLimitMs / 1000} s, the limit of the simulator.`,
+        );
       }
       throw error;
     }

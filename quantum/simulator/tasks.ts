@@ -88,6 +88,8 @@ export const panicMarker = "ketline:simulator-panic:";
 /** What one program may ask for. */
 export const limits = {
   shots: 100_000,
+  /** Of one file. */
+  sourceCharacters: 500_000,
   tests: 200,
   testRepeats: 1000,
   messages: 200,

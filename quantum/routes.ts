@@ -1,0 +1,259 @@
+import { decodeCursor, json, page, type Route, route } from "../shared/http/index.ts";
+import type { Actor } from "../shared/identity/actor.ts";
+import { type Job, JobSchema } from "../shared/jobs/index.ts";
+import { expectationOfSubmission, pictureOf } from "./conclusion.ts";
+import { mostFrequent } from "./histogram.ts";
+import { programOf } from "./program.ts";
+import { countGates } from "./qir/gates.ts";
+import { parseQir } from "./qir/module.ts";
+import type { QuantumJobs } from "./quantum-jobs.ts";
+import {
+  CancelBody,
+  CheckBody,
+  CheckSchema,
+  CircuitBody,
+  CircuitSchema,
+  EstimateBody,
+  HistogramQuery,
+  HistogramSchema,
+  QirBody,
+  QirSchema,
+  QuantumJobPage,
+  QuantumJobParams,
+  QuantumJobPosition,
+  QuantumJobSchema,
+  QuantumJobsQuery,
+  SubmitBody,
+  TargetsSchema,
+} from "./schemas.ts";
+import { circuitText } from "./simulator/circuit.ts";
+import type { Simulator } from "./simulator/simulator.ts";
+import { quantumJob } from "./store.ts";
+import type { QuantumWorkspace } from "./workspaces/workspace.ts";
+
+export interface QuantumRoutesOptions {
+  readonly quantumJobs: QuantumJobs;
+  readonly simulator: Simulator;
+  readonly workspaces: readonly QuantumWorkspace[];
+  readonly submitEstimate: (body: EstimateBody, actor: Actor) => Promise<Job>;
+}
+
+const tag = "Quantum";
+const protocol = "ketline" as const;
+const maxBodyBytes = 4 * 1024 ** 2;
+
+export function quantumRoutes(options: QuantumRoutesOptions): readonly Route[] {
+  return [...programRoutes(options), ...jobRoutes(options)];
+}
+
+/** What is answered at once: looking at programs and targets. */
+function programRoutes({ simulator, workspaces, submitEstimate }: QuantumRoutesOptions): readonly Route[] {
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/quantum/targets",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List the targets of the workspaces",
+      responses: {
+        200: {
+          description: "Simulators of this server, and what Azure Quantum offers",
+          schema: TargetsSchema,
+        },
+      },
+      handle: async ({ signal }) => {
+        const lists = await Promise.all(
+          workspaces.map(async (workspace) =>
+            (await workspace.targets(signal)).map((target) => ({
+              id: target.id,
+              providerId: target.providerId,
+              workspace: workspace.name,
+              availability: target.availability,
+              averageQueueTimeSeconds: target.averageQueueTimeSeconds,
+              qubits: target.qubits,
+              profile: target.profile,
+              noisy: target.noisy,
+              description: target.description,
+              statusPage: target.statusPage,
+            })),
+          ),
+        );
+        return json({ items: lists.flat() });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/check",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Check a program",
+      description:
+        "What the compiler says, each remark with its position, also about what the profile does not allow.",
+      body: CheckBody,
+      maxBodyBytes,
+      responses: { 200: { description: "Also for wrong programs", schema: CheckSchema } },
+      handle: async ({ body, signal }) => {
+        const { diagnostics, tests } = await simulator.check(programOf(body), body.profile, { signal });
+        const ok = diagnostics.every(({ severity }) => severity !== "error");
+        return json({ ok, profile: body.profile, diagnostics, tests });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/qir",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Compile a program to QIR",
+      body: QirBody,
+      maxBodyBytes,
+      responses: { 200: { description: "LLVM text and what it counts", schema: QirSchema } },
+      handle: async ({ body, signal }) => {
+        const qir = await simulator.qir(programOf(body), body.profile, { signal });
+        return json({ profile: body.profile, qir, gates: countGates(parseQir(qir)) });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/circuits",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Draw a program as a circuit",
+      body: CircuitBody,
+      maxBodyBytes,
+      responses: { 200: { description: "The circuit as text and as data", schema: CircuitSchema } },
+      handle: async ({ body, signal }) => {
+        const circuit = await simulator.circuit(programOf(body), body.method, { signal });
+        return json({ text: circuitText(circuit), circuit });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/estimates",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Estimate the resources of a program",
+      description: "For error-corrected hardware, by the resource estimator of the Quantum Development Kit.",
+      body: EstimateBody,
+      maxBodyBytes,
+      responses: {
+        202: {
+          description: "The job; its result has one answer for each of the parameters",
+          schema: JobSchema,
+        },
+      },
+      handle: async ({ body, actor }) => {
+        programOf(body);
+        return json(await submitEstimate(body, actor), 202);
+      },
+    }),
+  ];
+}
+
+function jobRoutes({ quantumJobs }: QuantumRoutesOptions): readonly Route[] {
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/jobs",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Run a quantum program",
+      description:
+        "A job compiles the program, runs its unit tests on the simulator, estimates its resources and its price, lets the " +
+        "gates of the policy judge, submits it to the target's workspace, follows it, and judges the histogram.",
+      body: SubmitBody,
+      maxBodyBytes,
+      responses: { 202: { description: "The job; its result is the quantum job", schema: JobSchema } },
+      handle: async ({ body, actor }) => json(await quantumJobs.submit(body, actor), 202),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/quantum/jobs",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List quantum jobs, newest first",
+      query: QuantumJobsQuery,
+      responses: { 200: { description: "One page of quantum jobs", schema: QuantumJobPage } },
+      handle: async ({ query: { status, target, limit, cursor } }) => {
+        const after = decodeCursor(QuantumJobPosition, cursor);
+        const found = await quantumJobs.list({ status, target, after, limit: limit + 1 });
+        return json(page(found, limit, quantumJob, ({ createdMs, id }) => ({ createdMs, id })));
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/quantum/jobs/:id",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Follow a quantum job",
+      params: QuantumJobParams,
+      responses: { 200: { description: "The quantum job", schema: QuantumJobSchema } },
+      handle: async ({ params }) => json(quantumJob(await quantumJobs.get(params.id))),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/jobs/:id/cancel",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Cancel a quantum job",
+      description: "Also in its workspace. A job that runs is cancelled when its worker hears of it.",
+      params: QuantumJobParams,
+      body: CancelBody,
+      responses: { 200: { description: "The quantum job", schema: QuantumJobSchema } },
+      handle: async ({ params, body, actor }) =>
+        json(quantumJob(await quantumJobs.cancel(params.id, actor, body?.reason))),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/quantum/jobs/:id/histogram",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read the histogram of a quantum job",
+      params: QuantumJobParams,
+      query: HistogramQuery,
+      responses: { 200: { description: "The outcomes, most frequent first", schema: HistogramSchema } },
+      handle: async ({ params, query }) => {
+        const { record, histogram } = await quantumJobs.histogram(params.id);
+        const { top, otherOutcomes, otherShots } = mostFrequent(histogram, query.limit);
+        const expected = expectationOfSubmission(record.submission);
+        const outcomes = top.map(({ outcome, count }) => ({
+          outcome,
+          count,
+          probability: count / histogram.shots,
+          expected: expected === undefined ? null : (expected.get(outcome) ?? 0),
+        }));
+        return json({ shots: histogram.shots, outcomes, otherOutcomes, otherShots });
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/quantum/jobs/:id/histogram.svg",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "See the histogram of a quantum job",
+      params: QuantumJobParams,
+      responses: {
+        200: { description: "A picture of the 32 most frequent outcomes", contentType: "image/svg+xml" },
+      },
+      handle: async ({ params }) => {
+        const { record, histogram } = await quantumJobs.histogram(params.id);
+        return new Response(pictureOf(record, histogram), {
+          headers: {
+            "content-type": "image/svg+xml",
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+          },
+        });
+      },
+    }),
+  ];
+}

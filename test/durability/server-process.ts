@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+
+const root = path.dirname(path.dirname(import.meta.dirname));
+
+export interface ServerProcess {
+  readonly url: string;
+  /** As a power cut would: no signal handler, no flush. */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts the server over a data directory, as `npm start` does, and waits until it answers. */
+export async function startServerProcess(data: string, limitMs = 30_000): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [...process.execArgv, path.join(root, "server", "main.ts")], {
+    cwd: root,
+    env: { PATH: process.env.PATH, PORT: "0", KETLINE_DATA: data, KETLINE_LOG_LEVEL: "error" },
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  try {
+    return {
+      url: await greeted(child),
+      kill: () => end(child, "SIGKILL"),
+      stop: () => end(child, "SIGTERM"),
+    };
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+function greeted(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.stderr?.on("data", (text: Buffer) => {
+      said += text;
+      const url = /listens on\s+(http:\S+)/.exec(said)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    child.once("exit", (code, signal) =>
+      reject(new Error(`The server did not start (${code ?? signal}): ${said}`)),
+    );
+  });
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, "exit");
+  child.kill(signal);
+  await exited;
+}

@@ -5,7 +5,9 @@ import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createRegistry, registryMigrations } from "./models/registry/index.ts";
+import { createServing, servingMigrations } from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
+import { createQuantum, quantumMigrations } from "./quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
@@ -51,6 +53,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...datasetMigrations,
     ...trackingMigrations,
     ...registryMigrations,
+    ...servingMigrations,
+    ...quantumMigrations,
   ]);
   const signingKey = await loadSigningKey(config);
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
@@ -75,10 +79,21 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const datasets = createDatasets({ database, blobs, jobs, workers, clock, audit, config });
   const tracking = createTracking({ database, blobs, clock, audit, config });
   const registry = createRegistry({ database, blobs, tracking, clock, audit });
+  const { dataDirectory } = config;
+  const serving = createServing({ database, blobs, models: registry, audit, clock, logger, dataDirectory });
+  const quantum = createQuantum({ database, blobs, links, jobs, workers, clock, logger, config, tracking });
   const environments = createEnvironments();
 
   const ground: Capability[] = [jobs, identity, audit, blobEndpoint];
-  const capabilities: Capability[] = [...ground, datasets, tracking, registry, environments];
+  const capabilities: Capability[] = [
+    ...ground,
+    datasets,
+    tracking,
+    registry,
+    serving,
+    quantum,
+    environments,
+  ];
   for (const kind of capabilities.flatMap((capability) => capability.jobKinds)) jobs.register(kind);
 
   const routes = capabilities.flatMap((capability) => capability.routes);

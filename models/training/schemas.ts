@@ -1,0 +1,281 @@
+import { z } from "zod";
+import { pageOf, pageQuery } from "../../shared/http/index.ts";
+import { JobSchema } from "../../shared/jobs/index.ts";
+import { instantMs } from "./data/instants.ts";
+
+const ColumnName = z.string().min(1).max(500);
+
+/** The names of a graph's inputs; what callers write in their requests. */
+const FeatureName = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((name) => !/\p{Cc}/u.test(name), "must not have control characters");
+
+const timeParts = ["hour", "dayOfWeek", "dayOfMonth", "month", "year"] as const;
+
+/** A column computed from another one when the data set is read. It is a plain numeric input of the model. */
+const Derived = z.strictObject({
+  name: FeatureName,
+  from: ColumnName.describe("A column of times"),
+  part: z.enum(timeParts).describe("In UTC; `dayOfWeek` counts from Monday, 1, to Sunday, 7"),
+});
+
+const Feature = z.strictObject({
+  column: FeatureName.describe("A column of the data set, or a derived one"),
+  kind: z
+    .enum(["numeric", "categorical"])
+    .optional()
+    .describe(
+      "Text is categorical and everything else numeric when not given; numbers may be categorical too",
+    ),
+});
+
+const Target = z
+  .strictObject({
+    column: ColumnName,
+    greaterThan: z.number().optional().describe("1 where the column is greater, else 0"),
+    equals: z.union([z.string(), z.number(), z.boolean()]).optional().describe("1 where it is this, else 0"),
+  })
+  .refine(
+    ({ greaterThan, equals }) => greaterThan === undefined || equals === undefined,
+    "has both greaterThan and equals; give one of them",
+  );
+
+const Instant = z
+  .string()
+  .refine(
+    (text) =>
+      /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$/.test(text) &&
+      !Number.isNaN(instantMs(text)),
+    'a day or time in UTC, such as "2001-03-01" or "2001-03-01T12:00:00Z"',
+  );
+const Period = z
+  .strictObject({ from: Instant, to: Instant.describe("Not included") })
+  .refine(({ from, to }) => instantMs(from) < instantMs(to), "ends before it begins");
+
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 31)
+  .default(1);
+const Split = z.union(
+  [
+    z.strictObject({ timeColumn: ColumnName, train: Period, holdout: Period }),
+    z.strictObject({ holdoutFraction: z.number().gt(0).lt(1), seed }),
+  ],
+  {
+    error:
+      "needs timeColumn, train {from, to} and holdout {from, to}, each a day or time with `from` before `to`; or, for data without times, holdoutFraction",
+  },
+);
+
+const Condition = z
+  .strictObject({
+    column: ColumnName,
+    in: z
+      .array(z.union([z.string(), z.number(), z.boolean()]))
+      .min(1)
+      .max(10_000)
+      .optional(),
+    min: z.union([z.number(), Instant]).optional(),
+    max: z.union([z.number(), Instant]).optional().describe("Included"),
+  })
+  .refine((condition) => Object.keys(condition).length > 1, "says nothing; give in, min or max");
+
+const linear = {
+  l2: z
+    .number()
+    .min(0)
+    .max(1e12)
+    .default(1)
+    .describe("Ridge penalty; scikit-learn's `alpha` of Ridge and `1/C` of LogisticRegression"),
+  minLevelRows: z
+    .int()
+    .min(1)
+    .default(20)
+    .describe("A category of fewer training rows gets no weight, as an unknown one"),
+  maxLevels: z
+    .int()
+    .min(1)
+    .max(2000)
+    .default(500)
+    .describe("Of one categorical feature; the most frequent stay"),
+  impute: z.enum(["mean", "median"]).default("mean").describe("What stands in for a missing number"),
+};
+const Algorithm = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("linear"), ...linear }),
+  z.strictObject({
+    kind: z.literal("logistic"),
+    ...linear,
+    classWeights: z
+      .union([
+        z.literal("none"),
+        z.literal("balanced"),
+        z.strictObject({ negative: z.number().positive(), positive: z.number().positive() }),
+      ])
+      .default("none")
+      .describe("`balanced`: each class counts as much as the other, as in scikit-learn"),
+  }),
+]);
+export type Algorithm = z.infer<typeof Algorithm>;
+
+const promotionPolicies = ["never", "if-better", "always"] as const;
+
+const Promotion = z.strictObject({
+  policy: z
+    .enum(promotionPolicies)
+    .default("if-better")
+    .describe("A first version is promoted unless the policy is `never`"),
+  alias: z.string().min(1).max(100).default("champion"),
+  minDelta: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      "By so much the mean loss (log loss or squared error) must fall; the whole 95 % interval must lie beyond",
+    ),
+});
+export type Promotion = z.infer<typeof Promotion>;
+
+export const TrainingSpec = z
+  .strictObject({
+    dataset: z.string().min(1).max(100),
+    version: z
+      .string()
+      .regex(/^(latest|[0-9a-f]{8,64})$/, "the version's SHA-256, its first 8 digits or more, or `latest`")
+      .default("latest"),
+    task: z.enum(["regression", "binary"]),
+    target: Target,
+    features: z.array(Feature).min(1).max(500),
+    derive: z.array(Derived).max(100).default([]),
+    split: Split,
+    where: z.array(Condition).max(50).default([]).describe("Only rows that meet all of these"),
+    sample: z
+      .strictObject({ fraction: z.number().gt(0).max(1), seed })
+      .optional()
+      .describe("Only this share of the rows, of training and holdout; the same ones each time"),
+    algorithm: Algorithm.optional().describe("`logistic` for binary and `linear` for regression by default"),
+    slices: z
+      .array(ColumnName)
+      .max(20)
+      .default([])
+      .describe("Columns, given or derived, by whose values the holdout is evaluated too"),
+    experiment: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("The model's name, or the data set's, when not given"),
+    runName: z.string().min(1).max(200).optional(),
+    tags: z.record(z.string().min(1).max(200), z.string().max(5000)).default({}),
+    registeredModel: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("Registers the model as a version of this one"),
+    promotion: Promotion.default(Promotion.parse({})),
+  })
+  .refine(
+    ({ task, algorithm }) =>
+      algorithm === undefined || (algorithm.kind === "logistic") === (task === "binary"),
+    { path: ["algorithm"], error: "is logistic for the task binary and linear for the task regression" },
+  )
+  .refine(({ task, target }) => task === "binary" || (target.greaterThan ?? target.equals) === undefined, {
+    path: ["target"],
+    error: "greaterThan and equals make a target of two classes; the task is regression",
+  });
+export type TrainingSpec = z.infer<typeof TrainingSpec>;
+export type Target = TrainingSpec["target"];
+export type Split = TrainingSpec["split"];
+export type Condition = z.infer<typeof Condition>;
+export type Derived = z.infer<typeof Derived>;
+
+const optionalNumber = z.number().nullable();
+const BinaryMetricsSchema = z.object({
+  rows: z.int(),
+  positives: z.int(),
+  logLoss: z.number(),
+  auc: optionalNumber,
+  averagePrecision: optionalNumber,
+  brier: z.number(),
+  accuracy: z.number(),
+  precision: optionalNumber,
+  recall: optionalNumber,
+  f1: optionalNumber,
+});
+const RegressionMetricsSchema = z.object({
+  rows: z.int(),
+  rmse: z.number(),
+  mae: z.number(),
+  r2: optionalNumber,
+  bias: z.number(),
+});
+
+const ComparisonSchema = z.object({
+  metric: z.enum(["logLoss", "squaredError"]),
+  rows: z.int(),
+  champion: z.number().describe("Its mean loss on the holdout"),
+  challenger: z.number(),
+  delta: z.number().describe("Champion minus challenger: above 0 the new version is better"),
+  low: z.number().describe("The 95 % interval of delta"),
+  high: z.number(),
+  method: z.string(),
+});
+export type Comparison = z.infer<typeof ComparisonSchema>;
+
+/** Whether the new version took the alias, and why. */
+const DecisionSchema = z.object({
+  promoted: z.boolean(),
+  reason: z.string(),
+  alias: z.string(),
+  policy: z.enum(promotionPolicies),
+  champion: z.int().nullable().describe("The version that held the alias; null when there was none"),
+  comparison: ComparisonSchema.nullable().describe(
+    "Both models on the same rows of the holdout; null when they could not be compared",
+  ),
+});
+export type Decision = z.infer<typeof DecisionSchema>;
+
+const TrainingResult = z.object({
+  dataset: z.string(),
+  version: z.string(),
+  experimentId: z.string(),
+  runId: z.string(),
+  rows: z.object({
+    train: z.int(),
+    holdout: z.int(),
+    withoutTarget: z.int().describe("Left out of both"),
+  }),
+  metrics: z.union([BinaryMetricsSchema, RegressionMetricsSchema]).describe("On the holdout"),
+  model: z.object({ name: z.string(), version: z.int() }).nullable(),
+  decision: DecisionSchema.nullable().describe("null when no model is registered"),
+});
+export type TrainingResult = z.infer<typeof TrainingResult>;
+
+export const TrainingSchema = z
+  .object({
+    id: z.string().describe("The id of its job"),
+    dataset: z.string(),
+    version: z.string(),
+    registeredModel: z.string().nullable(),
+    runId: z.string().nullable(),
+    modelVersion: z.int().nullable(),
+    createdBy: z.string(),
+    createdMs: z.int(),
+    job: JobSchema.extend({ result: TrainingResult.nullable() }),
+  })
+  .meta({ title: "Training" });
+export type Training = z.infer<typeof TrainingSchema>;
+
+export const TrainingPage = pageOf(TrainingSchema);
+export const TrainingsQuery = z.object({
+  ...pageQuery,
+  model: z.string().min(1).max(200).optional().describe("Only trainings of this registered model"),
+});
+export const TrainingPosition = z.object({ createdMs: z.int(), id: z.string() });
+export const TrainingParams = z.object({ id: z.string().min(1).max(100) });
+export const SubmitQuery = z.object({
+  idempotencyKey: z.string().min(1).max(200).optional().describe("The same key again gives the first job"),
+});

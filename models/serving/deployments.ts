@@ -122,8 +122,13 @@ export function createDeployments({
           const revisions = await allRevisions(writer, name);
           const target = rollbackTarget(revisions, name, by.toRevision);
           if (target.revision !== planned.revision) return null;
-          for (const left of new Set([before.revision, restoredRevision(revisions, before.revision)])) {
-            await writer.setHealth(name, left, "unhealthy", by.reason);
+          const left = restoredRevision(revisions, before.revision);
+          const restores = target.restores ?? target.revision;
+          // Going forward again says nothing against what is left.
+          if (restores < left) {
+            for (const number of new Set([left, before.revision])) {
+              await writer.setHealth(name, number, "unhealthy", by.reason);
+            }
           }
           const after = await append(writer, {
             deployment: name,
@@ -131,7 +136,7 @@ export function createDeployments({
             change: "rollback",
             spec: target.spec,
             ...authored(by),
-            restores: target.restores ?? target.revision,
+            restores,
           });
           return { before, after };
         });

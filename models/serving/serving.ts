@@ -26,7 +26,7 @@ export interface Serving extends Capability {
   changeDeployment(name: string, change: DeploymentChange, by: ChangeAuthor): Promise<Deployment>;
   /**
    * Makes a new revision with the content of an earlier one: of `toRevision`, or of the last healthy one. The revision
-   * that is left is marked unhealthy.
+   * that is left is marked unhealthy, unless it is left for a newer one.
    *
    * @throws not_found when there is no such revision; conflict when there is nothing to go back to, or when
    * `toRevision` already is what is served.

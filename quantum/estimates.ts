@@ -41,11 +41,11 @@ const Counts = z.looseObject({
 const Entry = z.looseObject({
   physicalCounts: Counts,
   logicalQubit: z.looseObject({ codeDistance: nullish(z.number()) }).nullish(),
-  tfactory: z.unknown(),
+  tfactory: z.unknown().optional(),
 });
 const Answer = z.looseObject({
-  jobParams: z.looseObject({ errorBudget: z.unknown() }),
-  logicalCounts: z.unknown(),
+  jobParams: z.looseObject({ errorBudget: z.unknown().optional() }),
+  logicalCounts: z.unknown().optional(),
 });
 
 /** Reads one element of what the estimator returns. */

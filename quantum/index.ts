@@ -6,8 +6,8 @@ import type { Clock } from "../shared/clock.ts";
 import type { Config } from "../shared/config.ts";
 import type { Database } from "../shared/database/index.ts";
 import { invalid } from "../shared/errors.ts";
-import { type Actor, systemActor } from "../shared/identity/actor.ts";
-import type { JobKind, Jobs, WorkerPool } from "../shared/jobs/index.ts";
+import { type Actor, type AuditLog, systemActor } from "../shared/identity/actor.ts";
+import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
 import type { QuantumTracking } from "./conclusion.ts";
 import { estimateKind } from "./estimates.ts";
 import { enqueueExecution, executeKind, sweepWaiting } from "./local-jobs.ts";
@@ -36,6 +36,7 @@ export interface QuantumOptions {
   readonly jobs: Jobs;
   readonly workers: WorkerPool;
   readonly clock: Clock;
+  readonly audit: AuditLog;
   readonly logger: Logger;
   readonly config: Pick<Config, "quantumWorkspace">;
   /** Runs to log to; quantum jobs work without. */
@@ -44,7 +45,7 @@ export interface QuantumOptions {
 
 /** Quantum programs and jobs, the local workspace, and the workspace of Azure Quantum where one is configured. */
 export function createQuantum(options: QuantumOptions): Capability {
-  const { database, blobs, links, jobs, workers, clock, logger, tracking } = options;
+  const { database, blobs, links, jobs, workers, clock, audit, logger, tracking } = options;
   const simulator = createSimulator({ workers });
   const items = createItemStore(database);
   const local = createLocalWorkspace({ items, blobs, clock });
@@ -76,9 +77,9 @@ export function createQuantum(options: QuantumOptions): Capability {
         workspaces: azure === undefined ? [simulators] : [simulators, azure],
         submitEstimate: (body, actor) => jobs.submit(estimating, body, { actor }),
       }),
-      ...dataPlaneRoutes({ local, links, enqueue }),
+      ...dataPlaneRoutes({ local, links, audit, enqueue }),
     ],
-    jobKinds: [kind, estimating, executing] as unknown as readonly JobKind<never, unknown>[],
+    jobKinds: [kind, estimating, executing],
     timers: [
       { name: "quantum-follow", schedule: "*/30 * * * * *", run: () => quantumJobs.follow() },
       {

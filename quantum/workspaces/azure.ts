@@ -186,7 +186,9 @@ function targetOf(
 ): WorkspaceTarget {
   const { id, currentAvailability, averageQueueTime, numQubits, targetProfile, statusPage, metadata } =
     target;
-  const notes = z.looseObject({ description: z.string().optional(), noise: z.unknown() }).safeParse(metadata);
+  const notes = z
+    .looseObject({ description: z.string().optional(), noise: z.unknown().optional() })
+    .safeParse(metadata);
   return {
     id,
     providerId,

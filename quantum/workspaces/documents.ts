@@ -72,6 +72,8 @@ export function outputKey(row: ItemRow): string {
 export interface AnswerContext {
   readonly baseUrl: string;
   readonly links: BlobLinks;
+  /** Whether the caller may write: only then do links to containers allow it. */
+  readonly writable: boolean;
 }
 
 /** Clients fetch results with the link of the answer only while it has five minutes left. */
@@ -82,7 +84,8 @@ export function itemAnswer(row: ItemRow, context: AnswerContext): Readonly<Recor
   return row.item_type === "Job" ? jobAnswer(row, context) : sessionAnswer(row);
 }
 
-function jobAnswer(row: ItemRow, { baseUrl, links }: AnswerContext) {
+function jobAnswer(row: ItemRow, context: AnswerContext) {
+  const { baseUrl, links } = context;
   const document = jobDocument(row);
   const signed = (key: string) => links.blobUrl(key, { method: "GET", expiresInMs: linkMs, baseUrl });
   return {
@@ -91,7 +94,7 @@ function jobAnswer(row: ItemRow, { baseUrl, links }: AnswerContext) {
     sessionId: row.session_id,
     containerUri: containerAnswer(
       document.container,
-      containerLink(row.workspace, document.container, { baseUrl, links }),
+      containerLink(row.workspace, document.container, context),
     ),
     inputDataUri: signed(document.inputKey),
     inputDataFormat: document.inputDataFormat,
@@ -140,14 +143,14 @@ function itemBase(row: ItemRow, document: SharedDocument) {
   };
 }
 
-/** A link with which a client reads, writes and lists one container. */
+/** A link with which a client reads and lists one container, and writes to it where the caller may. */
 export function containerLink(
   workspace: string,
   container: string,
-  { baseUrl, links }: AnswerContext,
+  { baseUrl, links, writable }: AnswerContext,
 ): string {
   return links.containerUrl(containerPrefix(workspace, container), {
-    permissions: ["r", "a", "c", "w", "l"],
+    permissions: writable ? ["r", "a", "c", "w", "l"] : ["r", "l"],
     expiresInMs: linkMs,
     baseUrl,
   });

@@ -10,6 +10,7 @@ import {
   readJson,
   route,
 } from "../../shared/http/index.ts";
+import { type AuditLog, allows } from "../../shared/identity/actor.ts";
 import { type AnswerContext, containerLink, itemAnswer, providersAnswer, scopeKey } from "./documents.ts";
 import { parseFilter, parseOrder } from "./filters.ts";
 import { checkContainer, type LocalWorkspace } from "./local.ts";
@@ -20,6 +21,7 @@ import { apiVersion, BlobBody, JobBody, JobUpdate, SessionBody } from "./wire.ts
 export interface DataPlaneOptions {
   readonly local: LocalWorkspace;
   readonly links: BlobLinks;
+  readonly audit: AuditLog;
   /** Has a job that was submitted over the wire executed. */
   readonly enqueue: (row: ItemRow, actor: Call["actor"]) => Promise<void>;
 }
@@ -79,7 +81,11 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
     workspace: scopeKey(scope),
     segments: plain.split("/").map(decode),
     verb,
-    answers: { baseUrl: call.baseUrl, links: options.links },
+    answers: {
+      baseUrl: call.baseUrl,
+      links: options.links,
+      writable: allows(call.actor, "contributor"),
+    },
   };
   const [collection = "", id, nested] = operation.segments;
   const shape = [
@@ -92,8 +98,18 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
   if (handle === undefined || operation.segments.length > 3) {
     throw notFound(`The data plane has no ${method} ${plain}${verb === undefined ? "" : `:${verb}`}.`);
   }
-  return handle(operation, id ?? "");
+  const reply = await handle(operation, id ?? "");
+  if (method !== "GET" && collection.toLowerCase() !== "storage") {
+    await options.audit.record({
+      actor: call.actor,
+      action: `quantum-workspace.${verb ?? auditVerbs[method] ?? "change"}`,
+      subject: `quantum-workspace/${operation.workspace}/${collection}/${id ?? ""}`,
+    });
+  }
+  return reply;
 }
+
+const auditVerbs: Readonly<Record<string, string>> = { PUT: "put", PATCH: "update", DELETE: "delete" };
 
 const operations: Readonly<Record<string, (operation: Operation, id: string) => Promise<Reply>>> = {
   "put jobs/{id}": putJob,

@@ -86,9 +86,9 @@ export async function getByAlias(
   alias: string,
 ): Promise<LoadedVersion> {
   checkAlias(alias);
-  await requireModel(storeOf(context), name);
   const version = await findByAlias(context, name, alias);
   if (version !== null) return version;
+  await requireModel(storeOf(context), name);
   if (alias.toLowerCase() === "latest") throw notFound(`Latest version not found for model ${name}.`);
   throw invalid(`Registered model alias ${alias} not found.`);
 }

@@ -14,7 +14,7 @@ const maxBodyBytes = 48 * 1024;
  * @throws invalid naming the queue
  */
 export function checkQueueName(queue: string): void {
-  if (queue.length <= 63 && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(queue) && poisonOf(queue).length <= 63) return;
+  if (/^(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*$/.test(queue) && poisonOf(queue).length <= 63) return;
   throw invalid(
     `The queue name "${queue.slice(0, 100)}" is wrong: 3 to 56 lower-case letters and digits, with single hyphens between them.`,
   );

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../database/index.ts";
-import type { MessageQueue } from "./message-queue.ts";
+import type { MessageQueue, QueueMessage } from "./message-queue.ts";
 import {
   checkBody,
   checkDuration,
@@ -28,7 +28,8 @@ interface QueueTables {
 
 /**
  * Queues in a table of the metadata database. Taking messages is one statement: SQLite has one writer at a time, and
- * on PostgreSQL `for update skip locked` lets each worker pass over the rows that another is just taking.
+ * on PostgreSQL `for update skip locked` lets each worker pass over the rows that another is just taking. (There the
+ * choice stands in a `with`: a subquery could be run again by the plan and lock more rows than its limit.)
  */
 export function createTableQueue(options: {
   readonly database: Database;
@@ -40,18 +41,15 @@ export function createTableQueue(options: {
   const tables = database.tables<QueueTables>();
   const skipLocked = database.dialect === "postgres" ? sql`for update skip locked` : sql``;
 
-  /** Workers that die never call `retry`; what they dropped too often is put aside here. */
-  async function putAside(queue: string): Promise<void> {
-    const poison = poisonOf(queue);
-    if (poison === queue) return;
-    const now = clock();
-    await tables
+  /** @returns whether the message was still held under this receipt */
+  async function putAside(id: string, queue: string, receipt: string): Promise<boolean> {
+    const { numUpdatedRows } = await tables
       .updateTable("queue_message")
-      .set({ queue: poison, attempt: 0, receipt: null, visible_ms: now })
-      .where("queue", "=", queue)
-      .where("visible_ms", "<=", now)
-      .where("attempt", ">=", maxAttempts)
-      .execute();
+      .set({ queue: poisonOf(queue), attempt: 0, receipt: null, visible_ms: clock() })
+      .where("id", "=", id)
+      .where("receipt", "=", receipt)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
   }
 
   return {
@@ -77,21 +75,27 @@ export function createTableQueue(options: {
     async receive(queue, { max, visibilityMs }) {
       checkQueueName(queue);
       checkReceive({ max, visibilityMs });
-      await putAside(queue);
       const now = clock();
       const receipt = randomUUID();
       const { rows } = await sql<{ id: string; body: string; attempt: number }>`
-        update queue_message
-        set attempt = attempt + 1, receipt = ${receipt}, visible_ms = ${now + Math.ceil(visibilityMs)}
-        where id in (
+        with turn as (
           select id from queue_message
           where queue = ${queue} and visible_ms <= ${now}
           order by visible_ms, sent_ms, id
           limit ${max}
           ${skipLocked}
         )
+        update queue_message
+        set attempt = attempt + 1, receipt = ${receipt}, visible_ms = ${now + Math.ceil(visibilityMs)}
+        where id in (select id from turn)
         returning id, body, attempt`.execute(tables);
-      return rows.map(({ id, body, attempt }) => ({ queue, id, body, attempt, receipt }));
+      const messages: QueueMessage[] = [];
+      for (const { id, body, attempt } of rows) {
+        // Workers that die never call `retry`; what they dropped too often is put aside here.
+        if (attempt > maxAttempts && poisonOf(queue) !== queue) await putAside(id, queue, receipt);
+        else messages.push({ queue, id, body, attempt, receipt });
+      }
+      return messages;
     },
 
     async complete(message) {
@@ -104,18 +108,17 @@ export function createTableQueue(options: {
 
     async retry(message, { delayMs = 0 } = {}) {
       checkDuration("delayMs", delayMs);
-      const poison = poisonOf(message.queue);
-      const poisoned = message.attempt >= maxAttempts && poison !== message.queue;
-      const visible_ms = clock() + (poisoned ? 0 : Math.ceil(delayMs));
-      const { numUpdatedRows } = await tables
+      const { id, queue, receipt } = message;
+      if (message.attempt >= maxAttempts && poisonOf(queue) !== queue) {
+        return (await putAside(id, queue, receipt)) ? "poisoned" : "retried";
+      }
+      await tables
         .updateTable("queue_message")
-        .set(
-          poisoned ? { queue: poison, attempt: 0, receipt: null, visible_ms } : { receipt: null, visible_ms },
-        )
-        .where("id", "=", message.id)
-        .where("receipt", "=", message.receipt)
-        .executeTakeFirstOrThrow();
-      return poisoned && numUpdatedRows > 0n ? "poisoned" : "retried";
+        .set({ receipt: null, visible_ms: clock() + Math.ceil(delayMs) })
+        .where("id", "=", id)
+        .where("receipt", "=", receipt)
+        .execute();
+      return "retried";
     },
 
     async depth(queue) {

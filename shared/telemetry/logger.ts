@@ -23,18 +23,13 @@ export function createLogger(
         level: (label) => ({ level: label }),
         log: (members) => redactValue(members) as Record<string, unknown>,
       },
-      serializers: { err: (error: unknown) => redactValue(serializeError(error)) },
+      // Errors are plain data by now: the formatter above comes first.
+      serializers: { err: (error: unknown) => error },
       mixin: currentTrace,
     },
-    // Messages, bindings of child loggers and serialised errors only come together in the finished line.
+    // The message and the bindings of child loggers come together only in the finished line.
     { write: (line) => destination.write(redactText(line)) },
   );
-}
-
-function serializeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  // The serialiser hides what it was made from behind a prototype; a plain copy is redacted like other data.
-  return { ...pino.stdSerializers.err(error) };
 }
 
 function currentTrace(): Record<string, string> {

@@ -3,19 +3,18 @@ const hidden = "[redacted]";
 /**
  * Secrets that can be told by how they look, wherever they stand in a text: credentials of an Authorization header,
  * Ketline's own tokens, SAS signatures, keys in connection strings, passwords in URLs, PEM keys, JSON Web Tokens.
+ * Each pattern reads a text once: a bound or a look-behind keeps it from starting over at every character.
  */
 const secretsInText: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  [/\b(Bearer|Basic|SharedKey|SharedAccessSignature)\s+[\w.~+/=:-]{6,}/gi, `$1 ${hidden}`],
-  [/\bktl_[\w-]{8,}/g, `ktl_${hidden}`],
-  [/\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?/g, hidden],
+  [/\b(Bearer|Basic|SharedKey|SharedAccessSignature) +[^\s"'\\,;]{6,}/g, `$1 ${hidden}`],
+  [/\b(authorization["'\\]{0,3} ?[:=] ?["'\\]{0,3}[\w-]{1,40} +)[^\s"'\\,;[]+/gi, `$1${hidden}`],
+  [/(?<![\w-])ktl_[\w-]{8,}/g, `ktl_${hidden}`],
+  [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?/g, hidden],
   [/([?&;]|\\u0026|\b)(sig|x-functions-key|code)=[^&\s"'\\;,]{8,}/gi, `$1$2=${hidden}`],
+  [/\b(AccountKey|SharedAccessKey|SharedAccessSignature|Password|Pwd)=[^;\s"'\\&]+/gi, `$1=${hidden}`],
+  [/(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@"'\\]{0,200}):[^\s/@"'\\]{1,500}@/gi, `$1:${hidden}@`],
   [
-    /\b(AccountKey|SharedAccessKey|SharedAccessSignature|Password|Pwd|InstrumentationKey)=[^;\s"'\\&]+/gi,
-    `$1=${hidden}`,
-  ],
-  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@"'\\]*):[^\s/@"'\\]+@/gi, `$1:${hidden}@`],
-  [
-    /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+    /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g,
     `PRIVATE KEY ${hidden}`,
   ],
 ];
@@ -31,25 +30,41 @@ export function redactText(text: string): string {
   return clean;
 }
 
-/** A copy of plain data without secrets, told by the name of their property or by how they look. */
+/**
+ * A copy of data without secrets, told by the name of their property or by how they look. Errors become plain data
+ * with their type, message, stack, cause and own members.
+ */
 export function redactValue(value: unknown): unknown {
-  return redactDeep(value, 0);
+  return redactDeep(value, 0, new Set());
 }
 
 const deepest = 12;
 
-function redactDeep(value: unknown, depth: number): unknown {
+function redactDeep(value: unknown, depth: number, errors: Set<Error>): unknown {
   if (typeof value === "string") return redactText(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth >= deepest) return "[too deep]";
-  if (Array.isArray(value)) return value.map((item) => redactDeep(item, depth + 1));
-  // Errors, dates and the like know best how to show themselves.
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return value;
+  if (value instanceof Error) {
+    // A KetlineError holds its cause twice; once is enough to read.
+    if (errors.has(value)) return undefined;
+    errors.add(value);
+    const { name, message, stack, cause } = value;
+    const own = Object.fromEntries(Object.entries(value));
+    return redactMembers({ type: name, message, stack, cause, ...own }, depth, errors);
+  }
+  if (Array.isArray(value)) return value.map((item) => redactDeep(item, depth + 1, errors));
+  // Dates, URLs, buffers and the like say themselves how they are written.
+  if (ArrayBuffer.isView(value) || ("toJSON" in value && typeof value.toJSON === "function")) return value;
+  return redactMembers(value, depth, errors);
+}
+
+function redactMembers(value: object, depth: number, errors: Set<Error>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      isSecretName(name) && member !== null && member !== undefined ? hidden : redactDeep(member, depth + 1),
+      isSecretName(name) && member !== null && member !== undefined
+        ? hidden
+        : redactDeep(member, depth + 1, errors),
     ]),
   );
 }

@@ -7,7 +7,7 @@ import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { type Config, loadConfig } from "../../shared/config.ts";
 import { type Database, type Migration, openDatabase } from "../../shared/database/index.ts";
-import { createApplication } from "../../shared/http/index.ts";
+import { type ApplicationOptions, createApplication } from "../../shared/http/index.ts";
 import {
   type AuditBook,
   createAuditLog,
@@ -25,7 +25,7 @@ import {
   type WorkerPool,
 } from "../../shared/jobs/index.ts";
 import { type MessageQueue, openMessageQueue, queueMigrations } from "../../shared/queues/index.ts";
-import { createLogger, type Logger } from "../../shared/telemetry/index.ts";
+import { createEvents, createLogger, type Events, type Logger } from "../../shared/telemetry/index.ts";
 
 /** A clock that stands still until a test moves it. */
 export type SettableClock = Clock & {
@@ -58,6 +58,7 @@ export interface TestGround {
   readonly audit: AuditBook;
   readonly identity: IdentityBook;
   readonly logger: Logger;
+  readonly events: Events;
   /** Every line that was logged, parsed. */
   readonly logged: readonly Record<string, unknown>[];
   readonly clock: SettableClock;
@@ -72,6 +73,9 @@ export interface TestGroundOptions {
   readonly migrations?: readonly Migration[];
   /** Environment variables on top of embedded defaults; an identity is configured with them too. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Told of every answer. */
+  readonly observe?: ApplicationOptions["observe"];
+  readonly events?: Events;
   /** The capabilities under test; their job kinds are registered and their routes mounted. */
   readonly capabilities?: (ground: TestGround) => readonly Capability[] | Promise<readonly Capability[]>;
 }
@@ -92,6 +96,7 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
   const clock = settableClock();
   const logged: Record<string, unknown>[] = [];
   const logger = createLogger(config, { write: (line) => logged.push(JSON.parse(line)) });
+  const events = options.events ?? createEvents(logger);
   const database = await openDatabase(config.database, [
     ...jobMigrations,
     ...queueMigrations,
@@ -102,7 +107,7 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock });
   const identity = createIdentity({ config, database, clock, audit });
-  const jobs = createJobs({ database, queue, clock, audit, logger });
+  const jobs = createJobs({ database, queue, clock, audit, logger, events });
   const runner = createJobRunner({ jobs, queue, clock, logger, concurrency: 2, instanceId: "test" });
   const workers = createWorkerPool({ threads: 2 });
   const ground: TestGround = {
@@ -117,13 +122,20 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
     audit,
     identity,
     logger,
+    events,
     logged,
     clock,
   };
   const capabilities = (await options.capabilities?.(ground)) ?? [];
   for (const kind of capabilities.flatMap((capability) => capability.jobKinds)) jobs.register(kind);
   const routes = [jobs, identity, audit, ...capabilities].flatMap((capability) => capability.routes);
-  const app = createApplication({ routes, identity, logger, publicUrl: config.publicUrl });
+  const app = createApplication({
+    routes,
+    identity,
+    logger,
+    publicUrl: config.publicUrl,
+    ...(options.observe === undefined ? {} : { observe: options.observe }),
+  });
   return {
     ...ground,
     app,

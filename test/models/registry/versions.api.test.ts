@@ -1,0 +1,426 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { call } from "../../support/application.ts";
+import { type MlflowGround, mlflowGround } from "../../support/mlflow.ts";
+import { expectMlflowError } from "../../support/mlflow-errors.ts";
+
+interface Version {
+  name: string;
+  version: string;
+  current_stage: string;
+  source: string;
+  run_id: string;
+  description: string;
+  model_id?: string;
+  tags?: object[];
+  aliases?: string[];
+  last_updated_timestamp: number;
+}
+
+let ground: MlflowGround;
+let count = 0;
+beforeAll(async () => {
+  ground = await mlflowGround();
+});
+afterAll(() => ground?.close());
+
+const newModel = async () => {
+  const name = `model ${++count}`;
+  await ground.ask("POST", "/registered-models/create", { name });
+  return name;
+};
+const register = async (name: string, fields: object = {}) =>
+  (
+    await ground.ask<{ model_version: Version }>("POST", "/model-versions/create", {
+      name,
+      source: "s3://bucket/model",
+      ...fields,
+    })
+  ).model_version;
+const get = async (name: string, version: string) =>
+  (await ground.ask<{ model_version: Version }>("GET", "/model-versions/get", { name, version }))
+    .model_version;
+const downloadUri = async (name: string, version: string) =>
+  (await ground.ask<{ artifact_uri: string }>("GET", "/model-versions/get-download-uri", { name, version }))
+    .artifact_uri;
+const newRun = async () =>
+  (await ground.ask<{ run: { info: { run_id: string } } }>("POST", "/runs/create", { experiment_id: "0" }))
+    .run.info.run_id;
+const newLoggedModel = async (fields: object = {}) =>
+  (
+    await ground.ask<{ model: { info: { model_id: string } } }>("POST", "/logged-models", {
+      experiment_id: "0",
+      ...fields,
+    })
+  ).model.info.model_id;
+
+describe("a version", () => {
+  it("is told back as MLflow writes it, ready at once", async () => {
+    const name = await newModel();
+    const version = await register(name, {
+      description: "first",
+      run_link: "http://x",
+      tags: [{ key: "t", value: "1" }],
+    });
+    expect(version).toEqual({
+      name,
+      version: "1",
+      creation_timestamp: ground.clock(),
+      last_updated_timestamp: ground.clock(),
+      current_stage: "None",
+      description: "first",
+      source: "s3://bucket/model",
+      run_id: "",
+      status: "READY",
+      tags: [{ key: "t", value: "1" }],
+      run_link: "http://x",
+    });
+    expect(await get(name, "1")).toEqual(version);
+  });
+
+  it("gets a number that no other version of the model had, deleted ones neither", async () => {
+    const name = await newModel();
+    await register(name);
+    await register(name);
+    await ground.ask("DELETE", "/model-versions/delete", { name, version: "2" });
+    expect((await register(name)).version).toBe("3");
+    expectMlflowError(
+      await ground.send("GET", "/model-versions/get", { name, version: "2" }),
+      404,
+      "RESOURCE_DOES_NOT_EXIST",
+      /Model Version \(name=model \d+, version=2\) not found/,
+    );
+    expectMlflowError(
+      await ground.send("DELETE", "/model-versions/delete", { name, version: "2" }),
+      404,
+      "RESOURCE_DOES_NOT_EXIST",
+    );
+  });
+
+  it("must be named by an integer", async () => {
+    const name = await newModel();
+    for (const version of ["abc", "1.5", "v1"]) {
+      expectMlflowError(
+        await ground.send("GET", "/model-versions/get", { name, version }),
+        400,
+        "INVALID_PARAMETER_VALUE",
+        /Parameter 'version' must be an integer/,
+      );
+    }
+  });
+
+  it("can be described and tagged", async () => {
+    const name = await newModel();
+    await register(name);
+    ground.clock.advance(50);
+    await ground.ask("PATCH", "/model-versions/update", { name, version: "1", description: "good" });
+    for (const value of ["1", "2"]) {
+      await ground.ask("POST", "/model-versions/set-tag", { name, version: "1", key: "t", value });
+    }
+    expect(await get(name, "1")).toMatchObject({
+      description: "good",
+      tags: [{ key: "t", value: "2" }],
+      last_updated_timestamp: ground.clock(),
+    });
+    await ground.ask("PATCH", "/model-versions/update", { name, version: "1" });
+    expect((await get(name, "1")).description).toBe("good");
+    for (let twice = 0; twice < 2; twice++) {
+      await ground.ask("DELETE", "/model-versions/delete-tag", { name, version: "1", key: "t" });
+    }
+    expect(await get(name, "1")).not.toHaveProperty("tags");
+  });
+});
+
+describe("the source of a version", () => {
+  it("may be a run: the files are found at once, and the run is noted", async () => {
+    const name = await newModel();
+    const runId = await newRun();
+    const version = await register(name, { source: `runs:/${runId}/model` });
+    expect(version).toMatchObject({ source: `runs:/${runId}/model`, run_id: runId });
+    expect(await downloadUri(name, "1")).toBe(`mlflow-artifacts:/0/${runId}/artifacts/model`);
+    expect(await ground.registry.artifactPrefix(name, 1)).toBe(`artifacts/0/${runId}/artifacts/model`);
+    expectMlflowError(
+      await ground.send("POST", "/model-versions/create", {
+        name,
+        source: `runs:/${runId}/m`,
+        run_id: await newRun(),
+      }),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /run_id request parameter must identify/,
+    );
+    expectMlflowError(
+      await ground.send("POST", "/model-versions/create", { name, source: `runs:/${"0".repeat(32)}/m` }),
+      404,
+      "RESOURCE_DOES_NOT_EXIST",
+    );
+  });
+
+  it("may be a logged model, which then lists the version in a tag", async () => {
+    const name = await newModel();
+    const runId = await newRun();
+    const modelId = await newLoggedModel({ source_run_id: runId });
+    const version = await register(name, { source: `models:/${modelId}`, model_id: modelId });
+    expect(version).toMatchObject({ source: `models:/${modelId}`, run_id: runId, model_id: modelId });
+    expect(await downloadUri(name, "1")).toBe(`mlflow-artifacts:/0/models/${modelId}/artifacts`);
+    await register(name, { source: `models:/${modelId}` });
+    const { model } = await ground.ask<{ model: { info: { tags: { key: string; value: string }[] } } }>(
+      "GET",
+      `/logged-models/${modelId}`,
+    );
+    expect(JSON.parse(model.info.tags[0]?.value ?? "")).toEqual([
+      { name, version: 1 },
+      { name, version: 2 },
+    ]);
+    expectMlflowError(
+      await ground.send("POST", "/model-versions/create", {
+        name,
+        source: `models:/${modelId}`,
+        model_id: await newLoggedModel(),
+      }),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /model_id request parameter must identify/,
+    );
+    expectMlflowError(
+      await ground.send("POST", "/model-versions/create", { name, source: `models:/m-${"0".repeat(32)}` }),
+      404,
+      "RESOURCE_DOES_NOT_EXIST",
+    );
+  });
+
+  it("may be another version, by number, alias or stage: the copy has the same files", async () => {
+    const original = await newModel();
+    const runId = await newRun();
+    await register(original, { source: `runs:/${runId}/model` });
+    await ground.ask("POST", "/registered-models/alias", { name: original, alias: "best", version: "1" });
+    await ground.ask("POST", "/model-versions/transition-stage", {
+      name: original,
+      version: "1",
+      stage: "Staging",
+    });
+    const copy = await newModel();
+    for (const reference of ["/1", "@best", "/Staging", "/latest"]) {
+      const version = await register(copy, { source: `models:/${encodeURIComponent(original)}${reference}` });
+      expect(version).toMatchObject({ source: `models:/${original}/1`, run_id: runId });
+      expect(await downloadUri(copy, version.version)).toBe(`mlflow-artifacts:/0/${runId}/artifacts/model`);
+    }
+    for (const reference of ["/2", "@worst", "/Production"]) {
+      const source = `models:/${original}${reference}`;
+      expectMlflowError(
+        await ground.send("POST", "/model-versions/create", { name: copy, source }),
+        400,
+        "INVALID_PARAMETER_VALUE",
+        /no such version/,
+      );
+    }
+  });
+
+  it("may be an artifact of this server", async () => {
+    const name = await newModel();
+    await register(name, { source: "mlflow-artifacts:/0/abc/artifacts/model" });
+    expect(await ground.registry.artifactPrefix(name, 1)).toBe("artifacts/0/abc/artifacts/model");
+  });
+
+  it.each([
+    "/etc/passwd",
+    "model",
+    "file:///etc/passwd",
+    "file:/etc",
+    "C:\\models\\x",
+    "./model",
+    "../model",
+    "mlflow-artifacts:/0/../../x",
+    "mlflow-artifacts:/0/%2e%2e/x",
+    "mlflow-artifacts:/0/%252e%252e/x",
+    "http://host/api/2.0/mlflow-artifacts/artifacts/../../x",
+    "s3://bucket/../x",
+    "models:/../x/1",
+  ])("is refused when it could be a file of the server: %s", async (source) => {
+    const name = await newModel();
+    expectMlflowError(
+      await ground.send("POST", "/model-versions/create", { name, source }),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /Invalid model version source|Invalid path/,
+    );
+  });
+
+  it("serves the files of a version to MLflow's page", async () => {
+    const name = await newModel();
+    const runId = await newRun();
+    await register(name, { source: `runs:/${runId}/model` });
+    await call(
+      ground.app,
+      "PUT",
+      `/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/model/MLmodel`,
+      new TextEncoder().encode("flavors:"),
+    );
+    const address = `/model-versions/get-artifact?name=${encodeURIComponent(name)}&version=1&path=`;
+    expect((await call(ground.app, "GET", `${address}MLmodel`)).body).toBe("flavors:");
+    expectMlflowError(await call(ground.app, "GET", `${address}nothing`), 404, "RESOURCE_DOES_NOT_EXIST");
+    expectMlflowError(
+      await call(ground.app, "GET", `${address}..%2f..%2fx`),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /^Invalid path$/,
+    );
+  });
+});
+
+describe("stages", () => {
+  const transition = (name: string, version: string, stage: string, archive = false) =>
+    ground.send("POST", "/model-versions/transition-stage", {
+      name,
+      version,
+      stage,
+      archive_existing_versions: archive,
+    });
+
+  it("are taken in any case and told in MLflow's", async () => {
+    const name = await newModel();
+    await register(name);
+    const answer = await transition(name, "1", "pRoDuCtIoN");
+    expect(answer.body).toMatchObject({ model_version: { current_stage: "Production" } });
+  });
+
+  it("are emptied into Archived on request", async () => {
+    const name = await newModel();
+    for (let index = 0; index < 3; index++) await register(name);
+    await transition(name, "1", "Staging");
+    await transition(name, "2", "Staging");
+    await transition(name, "3", "Staging", true);
+    const stagesNow = await Promise.all(
+      ["1", "2", "3"].map(async (version) => (await get(name, version)).current_stage),
+    );
+    expect(stagesNow).toEqual(["Archived", "Archived", "Staging"]);
+  });
+
+  it.each([
+    ["Archived", true, /not an Active stage/],
+    ["None", true, /not an Active stage/],
+    [
+      "Somewhere",
+      false,
+      /Invalid Model Version stage: Somewhere. Value must be one of None, Staging, Production, Archived/,
+    ],
+  ])("refuse %s with archive_existing_versions=%s", async (stage, archive, message) => {
+    const name = await newModel();
+    await register(name);
+    expectMlflowError(await transition(name, "1", stage, archive), 400, "INVALID_PARAMETER_VALUE", message);
+  });
+
+  it("each show their newest version", async () => {
+    const name = await newModel();
+    for (let index = 0; index < 4; index++) await register(name);
+    await transition(name, "1", "Production");
+    await transition(name, "2", "Production");
+    await transition(name, "3", "Staging");
+    const latest = async (method: string, fields: object = {}) => {
+      const answer = await ground.ask<{ model_versions?: Version[] }>(
+        method,
+        "/registered-models/get-latest-versions",
+        {
+          name,
+          ...fields,
+        },
+      );
+      return (answer.model_versions ?? []).map(({ version }) => version).toSorted();
+    };
+    expect(await latest("POST")).toEqual(["2", "3", "4"]);
+    expect(await latest("POST", { stages: ["production", "Archived"] })).toEqual(["2"]);
+    expect(await latest("GET", { stages: "None" })).toEqual(["4"]);
+    const { registered_model } = await ground.ask<{ registered_model: { latest_versions: Version[] } }>(
+      "GET",
+      "/registered-models/get",
+      { name },
+    );
+    expect(registered_model.latest_versions.map(({ version }) => version).toSorted()).toEqual([
+      "2",
+      "3",
+      "4",
+    ]);
+    expectMlflowError(
+      await ground.send("POST", "/registered-models/get-latest-versions", { name, stages: ["x"] }),
+      400,
+      "INVALID_PARAMETER_VALUE",
+    );
+  });
+});
+
+describe("searching versions", () => {
+  let own: MlflowGround;
+  beforeAll(async () => {
+    own = await mlflowGround();
+    for (const name of ["b", "a"]) {
+      await own.ask("POST", "/registered-models/create", { name });
+      for (const run of ["r1", "r2"]) {
+        own.clock.advance(10);
+        await own.ask("POST", "/model-versions/create", {
+          name,
+          source: `s3://bucket/${name}/${run}`,
+          run_id: run,
+          tags: run === "r1" ? [{ key: "t", value: name }] : [],
+        });
+      }
+    }
+  });
+  afterAll(() => own?.close());
+
+  const search = async (fields: object = {}) => {
+    const answer = await own.ask<{ model_versions?: Version[]; next_page_token?: string }>(
+      "GET",
+      "/model-versions/search",
+      fields,
+    );
+    return {
+      found: (answer.model_versions ?? []).map(({ name, version }) => name + version),
+      token: answer.next_page_token,
+    };
+  };
+
+  it("shows the latest change first", async () => {
+    expect((await search()).found).toEqual(["a2", "a1", "b2", "b1"]);
+  });
+
+  it.each([
+    ["name = 'a'", ["a2", "a1"]],
+    ["name ILIKE 'A'", ["a2", "a1"]],
+    ["run_id = 'r1'", ["a1", "b1"]],
+    ["run_id IN ('r2', 'r3')", ["a2", "b2"]],
+    ["source_path LIKE '%/b/%'", ["b2", "b1"]],
+    ["version_number > 1 and name != 'b'", ["a2"]],
+    ["tags.t = 'a'", ["a1"]],
+    ["tag.`mlflow.prompt.is_prompt` != 'true' and name = 'b'", ["b2", "b1"]],
+  ])("filters by %s", async (filter, expected) => {
+    expect((await search({ filter })).found).toEqual(expected);
+  });
+
+  it("orders, and pages by token", async () => {
+    expect((await search({ order_by: "name ASC" })).found).toEqual(["a2", "a1", "b2", "b1"]);
+    expect((await search({ order_by: ["version_number ASC", "name DESC"] })).found).toEqual([
+      "b1",
+      "a1",
+      "b2",
+      "a2",
+    ]);
+    const first = await search({ max_results: 3 });
+    const second = await search({ max_results: 3, page_token: first.token });
+    expect([second.found, second.token]).toEqual([["b1"], undefined]);
+  });
+
+  it.each([
+    [{ filter: "current_stage = 'Production'" }, /Invalid attribute key 'current_stage'/],
+    [{ filter: "last_updated_timestamp > 1" }, /Invalid attribute key/],
+    [{ filter: "version_number > 'x'" }, /Expected numeric value type/],
+    [{ order_by: "run_link" }, /Invalid attribute key/],
+    [{ max_results: 200_001 }, /at most 200000/],
+    [{ page_token: "x" }, /Invalid page token/],
+  ])("refuses %j", async (fields, message) => {
+    expectMlflowError(
+      await own.send("GET", "/model-versions/search", fields),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      message,
+    );
+  });
+});

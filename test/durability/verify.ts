@@ -58,16 +58,25 @@ export async function findLosses(url: string, ledger: Ledger): Promise<string[]>
   return lost;
 }
 
-/** Waits until no job waits or runs. @returns one sentence for each that did not succeed. */
+/**
+ * Waits until no job waits or runs. One that was killed each time it was tried has failed with that reason, and is
+ * asked to try again.
+ *
+ * @returns one sentence for each that does not succeed
+ */
 export async function findUnfinishedJobs(url: string, limitMs: number): Promise<string[]> {
   const untilMs = performance.now() + limitMs;
   for (;;) {
     const open = [...(await jobsIn(url, "queued")), ...(await jobsIn(url, "running"))];
-    if (open.length === 0) break;
+    const failed = await jobsIn(url, "failed");
+    const killed = failed.filter(({ error }) => error?.startsWith("The process that ran it went away"));
+    if (open.length + killed.length === 0) {
+      return failed.map(({ id, error }) => `job ${id} failed: ${error}`);
+    }
     if (performance.now() > untilMs) return open.map(({ id, state }) => `job ${id} is still ${state}`);
+    for (const { id } of killed) await fetch(`${url}/api/v1/jobs/${id}/retry`, { method: "POST" });
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  return (await jobsIn(url, "failed")).map(({ id, error }) => `job ${id} failed: ${error}`);
 }
 
 interface JobState {

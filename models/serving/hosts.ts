@@ -131,16 +131,19 @@ class Slot implements Host {
       );
     }
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = options;
+      const { timeoutMs, budgetMs, signal } = options;
       const leave = (error: Error) => {
         this.#waiting = this.#waiting.filter((waiting) => waiting !== task);
         task.settle(error);
       };
       const onAbort = () => leave(unavailable("The request was given up."));
-      const timer = setTimeout(() => leave(timedOut(`No prediction within ${timeoutMs} ms.`)), timeoutMs);
+      const timer = setTimeout(
+        () => leave(timedOut(`The model gave no answer within ${budgetMs} ms.`)),
+        timeoutMs,
+      );
       const task: Task = {
         request,
-        budgetMs: options.budgetMs,
+        budgetMs,
         whenIdle: options.whenIdle === true,
         settle: (outcome) => {
           clearTimeout(timer);
@@ -215,7 +218,7 @@ class Slot implements Host {
     this.#next();
   }
 
-  /** The process is gone: what ran in it fails, what waits gets a new one. */
+  /** The process is gone: what ran in it fails, what waits gets a new one, which starts at once. */
   #lost(why: string): void {
     clearTimeout(this.#budget);
     const task = this.#current;
@@ -232,6 +235,7 @@ class Slot implements Host {
       task.settle(error);
       if (!this.#closed) this.#onLost(task.request, error);
     }
+    if (!neverReady && !this.#closed) this.#open();
     if (neverReady) {
       const cannot = unavailable(`The process for models does not start (${why}).`, { retryAfterSeconds: 5 });
       for (const waiting of this.#waiting.splice(0)) waiting.settle(cannot);

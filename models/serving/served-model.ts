@@ -1,6 +1,7 @@
-import { unavailable } from "../../shared/errors.ts";
+import { timedOut, unavailable } from "../../shared/errors.ts";
 import type { HostAnswer } from "./host-messages.ts";
 import type { AskOptions, Host, Hosts } from "./hosts.ts";
+import { inTime } from "./in-time.ts";
 import type { ModelDescription } from "./model.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
 import type { Tensors } from "./tensors.ts";
@@ -125,16 +126,20 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     outputs: readonly string[],
     options: AskOptions,
   ): Promise<RunResult> => {
+    const deadline = performance.now() + options.timeoutMs;
+    const left = () => Math.max(1, deadline - performance.now());
+    const late = () => timedOut(`The model was not loaded again within ${options.budgetMs} ms.`);
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (loading !== undefined || generation !== host.generation) await reload();
-      const answer = await hosts.ask(host, { kind: "run", key, inputs, outputs }, options);
+      if (loading !== undefined || generation !== host.generation) await inTime(reload(), left(), late);
+      const request = { kind: "run", key, inputs, outputs } as const;
+      const answer = await hosts.ask(host, request, { ...options, timeoutMs: left() });
       if (answer.kind === "ran") {
         hostRuns++;
         meanRunMs += (answer.runMs - meanRunMs) / hostRuns;
         if (mayInline && hostRuns >= rule.afterRuns && meanRunMs <= rule.maxRunMs) setImmediate(moveInline);
         return answer;
       }
-      await reload();
+      await inTime(reload(), left(), late);
     }
     throw unavailable("The model's process was replaced again and again.", { retryAfterSeconds: 5 });
   };

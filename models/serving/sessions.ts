@@ -4,6 +4,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { invalid, isKetlineError, type KetlineError, unavailable } from "../../shared/errors.ts";
 import type { HostAnswer } from "./host-messages.ts";
 import { type AskOptions, createHosts, type Host } from "./hosts.ts";
+import { inTime } from "./in-time.ts";
 import { createModelFiles } from "./model-files.ts";
 import type { ServableVersion } from "./model-source.ts";
 import { createQuarantine } from "./quarantine.ts";
@@ -164,7 +165,8 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
       }
       entry.inUse++;
       try {
-        return await use(entry.model ?? (await inTime(entry.opening, timeoutMs, version)));
+        const late = () => stillLoading(version, timeoutMs);
+        return await use(entry.model ?? (await inTime(entry.opening, timeoutMs, late)));
       } finally {
         entry.inUse--;
         if (entry.retired && entry.inUse === 0) void entry.model?.release();
@@ -193,16 +195,9 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
   };
 }
 
-function inTime(opening: Promise<ServedModel>, timeoutMs: number, { name, version }: ServableVersion) {
-  return new Promise<ServedModel>((resolve, reject) => {
-    const late = () =>
-      reject(
-        unavailable(`Version ${version} of "${name}" is still being loaded after ${timeoutMs} ms.`, {
-          retryAfterSeconds: 1,
-        }),
-      );
-    const timer = setTimeout(late, timeoutMs);
-    opening.then(resolve, reject).finally(() => clearTimeout(timer));
+function stillLoading({ name, version }: ServableVersion, timeoutMs: number): KetlineError {
+  return unavailable(`Version ${version} of "${name}" is still being loaded after ${timeoutMs} ms.`, {
+    retryAfterSeconds: 1,
   });
 }
 

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import { type ErrorDetails, type ErrorKind, isKetlineError } from "../errors.ts";
+import type { ErrorDetails, ErrorKind, KetlineError } from "../errors.ts";
 
 /** What crosses to the worker thread. */
 export interface WorkerTask {
@@ -65,4 +65,9 @@ function describe(error: unknown): WorkerError {
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   };
   return { name, message, stack, ketline: { kind: error.kind, details } };
+}
+
+/** Told by its shape: where each worker is a bundle of its own, it has its own copy of the class. */
+function isKetlineError(error: Error): error is KetlineError {
+  return error.name === "KetlineError" && "kind" in error && "details" in error;
 }

@@ -95,7 +95,9 @@ async function lookAt(
   if (worst === undefined) return { model: "", version: "", requests: 0, observations: [], anyBad: false };
   // The stable versions in the same revision see the same callers at the same time; else the time before has to do.
   const stable = brought.length > 0 ? now.filter((version) => old.has(keyOf(version))) : [];
-  const baseline = sumOf(stable.length > 0 ? stable : before);
+  const failed = new Set((await traffic.rollbacksSince(name, 0)).map(keyOf));
+  const sound = before.filter((version) => !failed.has(keyOf(version)));
+  const baseline = sumOf(stable.length > 0 ? stable : sound);
   const observations = observationsOf(monitor.thresholds, worst.traffic, baseline);
   return {
     model: worst.model,
@@ -165,7 +167,7 @@ function badness({ requests, errors, invalidOutputs }: Traffic): number {
   return requests === 0 ? 0 : (errors + invalidOutputs) / requests;
 }
 
-function keyOf({ model, version }: VersionTraffic): string {
+function keyOf({ model, version }: Pick<VersionTraffic, "model" | "version">): string {
   return JSON.stringify([model, version]);
 }
 

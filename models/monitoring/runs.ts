@@ -145,6 +145,7 @@ async function judgeSlice(
   monitor: Monitor,
   slice: DatasetSlice,
 ): Promise<Findings> {
+  await options.flush();
   const { target } = monitor;
   const version =
     "model" in target && target.version !== undefined

@@ -1,0 +1,747 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { createDatasets, datasetMigrations } from "../../../models/datasets/index.ts";
+import {
+  createMonitoring,
+  monitoringMigrations,
+  type RetrainRequest,
+} from "../../../models/monitoring/index.ts";
+import type { Alert, MonitorResult } from "../../../models/monitoring/schemas.ts";
+import type { Prediction } from "../../../models/serving/index.ts";
+import { systemActor } from "../../../shared/identity/index.ts";
+import { buildReferenceProfile } from "../../../shared/statistics/index.ts";
+import { call, type TestApplication, testGround } from "../../support/application.ts";
+import { randomSource } from "../../support/random.ts";
+import { registryStandIn, type ServingStandIn, servingStandIn } from "./neighbours.ts";
+import { column, prediction, texts } from "./predictions.ts";
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+interface Ground extends TestApplication {
+  readonly serving: ServingStandIn;
+  readonly retrained: RetrainRequest[];
+  /** Rows a day, normal around a mean. */
+  predictDay(mean: number, rows?: number, changes?: Partial<Prediction>): void;
+  put(name: string, spec?: object): Promise<void>;
+  evaluate(name: string, body?: object): Promise<MonitorResult>;
+  timer(name: string): Promise<void>;
+}
+
+const open: Ground[] = [];
+afterEach(async () => {
+  for (const ground of open.splice(0)) await ground.close();
+});
+
+async function ground(): Promise<Ground> {
+  let serving: ServingStandIn | undefined;
+  let monitoring: ReturnType<typeof createMonitoring> | undefined;
+  const retrained: RetrainRequest[] = [];
+  const base = await testGround({
+    migrations: [...datasetMigrations, ...monitoringMigrations],
+    capabilities(parts) {
+      serving = servingStandIn(parts.clock);
+      const datasets = createDatasets(parts);
+      monitoring = createMonitoring({
+        ...parts,
+        serving,
+        datasets,
+        registry: registryStandIn(2),
+        signingKey: "s".repeat(32),
+        retrain: async (request) => {
+          retrained.push(request);
+          return "job 1";
+        },
+      });
+      return [datasets, monitoring];
+    },
+  });
+  const random = randomSource(7);
+  let requests = 0;
+  serving!.deploy("flights", "1");
+  const reference = buildReferenceProfile(
+    [
+      { name: "distance", kind: "numeric", values: Array.from({ length: 5000 }, () => random.normal()) },
+      {
+        name: "origin",
+        kind: "categorical",
+        values: Array.from({ length: 5000 }, (_, i) => (i % 3 ? "ATL" : "JFK")),
+      },
+      {
+        name: "output:probability",
+        kind: "numeric",
+        values: Array.from({ length: 5000 }, () => random.uniform()),
+      },
+    ],
+    { seed: 1 },
+  );
+  for (const version of [1, 2]) {
+    await base.blobs.put(
+      `models/late/${version}/reference-profile.json`,
+      Buffer.from(JSON.stringify(reference)),
+    );
+  }
+  const made: Ground = {
+    ...base,
+    serving: serving!,
+    retrained,
+    predictDay(mean, rows = 400, changes = {}) {
+      for (let i = 0; i < rows; i++) {
+        serving!.predict(
+          prediction({
+            requestId: `request-${requests++}`,
+            atMs: base.clock() + Math.floor((i * dayMs) / rows),
+            inputs: { distance: column([random.normal() + mean]), origin: texts([i % 3 ? "ATL" : "JFK"]) },
+            outputs: { probability: column([random.uniform()]) },
+            ...changes,
+          }),
+        );
+      }
+    },
+    async put(name, spec = {}) {
+      const answer = await call(base.app, "PUT", `/api/v1/monitors/${name}`, {
+        target: { deployment: "flights" },
+        ...spec,
+      });
+      expect(answer.status, JSON.stringify(answer.body)).toBe(200);
+    },
+    async evaluate(name, body = {}) {
+      const { status, body: job } = await call(base.app, "POST", `/api/v1/monitors/${name}/evaluate`, body);
+      expect(status, JSON.stringify(job)).toBe(202);
+      await base.runner.drain();
+      const ended = await base.jobs.get((job as { id: string }).id);
+      expect(ended.error).toBeNull();
+      expect(ended.state).toBe("succeeded");
+      const outcome = ended.result as { series: string };
+      const series = encodeURIComponent(outcome.series);
+      return (await call(base.app, "GET", `/api/v1/monitors/${name}/results/latest?series=${series}`))
+        .body as MonitorResult;
+    },
+    async timer(name) {
+      await monitoring!.timers.find((timer) => timer.name === name)!.run();
+    },
+  };
+  base.clock.set(Date.UTC(2026, 0, 5));
+  open.push(made);
+  return made;
+}
+
+describe("monitors", () => {
+  it("are made, read, replaced, listed and deleted, each change a numbered revision with author and reason", async () => {
+    const { app } = await ground();
+    const spec = { target: { deployment: "flights" }, reason: "first" };
+    const made = await call(app, "PUT", "/api/v1/monitors/drift", spec);
+    expect(made).toMatchObject({ status: 200, body: { revision: 1, windowHours: 24, minimumRows: 300 } });
+    expect(made.headers.get("etag")).toBe('"1"');
+    const changed = await call(
+      app,
+      "PUT",
+      "/api/v1/monitors/drift",
+      { ...spec, minimumRows: 100 },
+      { "if-match": '"1"' },
+    );
+    expect(changed.body).toMatchObject({ revision: 2, minimumRows: 100 });
+    expect((await call(app, "GET", "/api/v1/monitors")).body).toMatchObject({ items: [{ name: "drift" }] });
+    expect((await call(app, "DELETE", "/api/v1/monitors/drift?reason=done")).status).toBe(204);
+    expect((await call(app, "GET", "/api/v1/monitors/drift")).status).toBe(404);
+    const history = await call(app, "GET", "/api/v1/monitors/drift/revisions");
+    expect(history.body).toMatchObject({
+      items: [
+        { revision: 3, change: "delete", spec: null, reason: "done" },
+        { revision: 2, change: "change", spec: { minimumRows: 100 } },
+        { revision: 1, change: "create", reason: "first", author: { name: expect.any(String) } },
+      ],
+    });
+  });
+
+  it("refuse a change that was made for another revision", async () => {
+    const { app, put } = await ground();
+    await put("drift");
+    const spec = { target: { deployment: "flights" } };
+    const stale = await call(app, "PUT", "/api/v1/monitors/drift", spec, { "if-match": '"7"' });
+    expect(stale).toMatchObject({ status: 412 });
+    expect(await call(app, "PUT", "/api/v1/monitors/drift", spec, { "if-match": "abc" })).toMatchObject({
+      status: 400,
+    });
+  });
+
+  it.each([
+    ["an unknown deployment", { target: { deployment: "nothing" } }, 404],
+    ["an unknown version", { target: { model: "late", version: "9" } }, 404],
+    ["no target", {}, 400],
+    ["an unknown member", { target: { deployment: "flights" }, treshold: 1 }, 400],
+    ["more bad windows than windows", { target: { deployment: "flights" }, alert: { badWindows: 4 } }, 400],
+    ["a negative threshold", { target: { deployment: "flights" }, thresholds: { psi: -1 } }, 400],
+  ])("refuse %s", async (_, body, status) => {
+    const { app } = await ground();
+    const answer = await call(app, "PUT", "/api/v1/monitors/drift", body);
+    expect(answer.status, JSON.stringify(answer.body)).toBe(status);
+  });
+});
+
+describe("a captured window", () => {
+  it("is ok while predictions look like the training data, and drifts when they do not", async () => {
+    const { put, predictDay, evaluate, clock } = await ground();
+    await put("drift");
+    predictDay(0, 1000);
+    clock.advance(dayMs);
+    const same = await evaluate("drift");
+    expect(same).toMatchObject({
+      series: "capture",
+      model: "late",
+      modelVersion: "1",
+      windowEndMs: clock(),
+      captured: { requests: 1000, duplicates: 0, errors: 0 },
+      traffic: { requests: 1000, errors: 0 },
+      drift: { verdict: "ok", predictionVerdict: "ok", rows: 1000, judgedColumns: 2 },
+    });
+    predictDay(1, 1000);
+    clock.advance(dayMs);
+    const other = await evaluate("drift");
+    expect(other.drift).toMatchObject({ verdict: "drift", driftedColumns: ["distance"], driftedShare: 0.5 });
+    expect(other.signals.find((signal) => signal.signal === "data_drift")).toMatchObject({
+      value: 0.5,
+      outcome: "bad",
+    });
+  });
+
+  it("is judged twice and gives one result, which moves signals once", async () => {
+    const { app, put, predictDay, evaluate, clock } = await ground();
+    await put("drift");
+    predictDay(1);
+    clock.advance(dayMs);
+    const first = await evaluate("drift");
+    const second = await evaluate("drift", { windowEndMs: clock() });
+    expect(second).toEqual(first);
+    const { items } = (await call(app, "GET", "/api/v1/monitors/drift/results")).body as { items: unknown[] };
+    expect(items).toHaveLength(1);
+    expect((await call(app, "GET", "/api/v1/monitors/drift/signals")).body).toMatchObject({
+      items: expect.arrayContaining([
+        expect.objectContaining({ signal: "data_drift", state: "pending", recent: ["bad"] }),
+      ]),
+    });
+  });
+
+  it("takes in what arrived late, as the next version of its result", async () => {
+    const { put, predictDay, evaluate, clock, serving } = await ground();
+    await put("drift");
+    predictDay(0);
+    const startMs = clock();
+    clock.advance(dayMs);
+    expect(await evaluate("drift")).toMatchObject({ resultVersion: 1, captured: { requests: 400 } });
+    serving.predict(
+      prediction({ requestId: "late", atMs: startMs + hourMs, inputs: { distance: column([0]) } }),
+    );
+    expect(await evaluate("drift", { windowEndMs: clock() })).toMatchObject({
+      resultVersion: 2,
+      captured: { requests: 401 },
+    });
+  });
+
+  it("counts a request that was captured twice once", async () => {
+    const { put, evaluate, clock, serving } = await ground();
+    await put("drift", { minimumRows: 1 });
+    const twice = prediction({ requestId: "same", atMs: clock() });
+    serving.predict(twice);
+    serving.predict({ ...twice, atMs: twice.atMs + 1000 });
+    clock.advance(hourMs);
+    expect(await evaluate("drift")).toMatchObject({
+      captured: { requests: 1, duplicates: 1 },
+      drift: { rows: 1 },
+    });
+  });
+
+  it("with few rows is inconclusive, and with none no_data", async () => {
+    const { put, predictDay, evaluate, clock } = await ground();
+    await put("drift");
+    expect((await evaluate("drift")).drift.verdict).toBe("no_data");
+    predictDay(5, 100);
+    clock.advance(dayMs);
+    expect((await evaluate("drift")).drift.verdict).toBe("inconclusive");
+  });
+
+  it("is judged by the version that answered most, and names the others", async () => {
+    const { put, predictDay, evaluate, clock } = await ground();
+    await put("drift");
+    predictDay(0, 400, { modelVersion: "2" });
+    predictDay(0, 50);
+    predictDay(0, 50, { shadow: true, modelVersion: "3" });
+    clock.advance(dayMs);
+    expect(await evaluate("drift")).toMatchObject({ modelVersion: "2", otherVersions: ["1"] });
+  });
+
+  it("of a model takes in all deployments of it", async () => {
+    const { put, predictDay, evaluate, clock } = await ground();
+    await put("model", { target: { model: "late", version: "1" } });
+    predictDay(0, 200);
+    predictDay(0, 200, { deployment: "other" });
+    predictDay(0, 200, { deployment: null, revision: null, variant: null });
+    predictDay(0, 200, { modelVersion: "2" });
+    clock.advance(dayMs);
+    expect(await evaluate("model")).toMatchObject({ captured: { requests: 600 }, traffic: null });
+  });
+
+  it("does not judge fields that were dropped or hashed", async () => {
+    const { put, predictDay, evaluate, clock } = await ground();
+    await put("drift", { capture: { drop: ["distance"], hash: ["origin"] } });
+    predictDay(3);
+    clock.advance(dayMs);
+    const { drift } = await evaluate("drift");
+    expect(drift.columns.map(({ column: name }) => name)).toEqual(["output:probability"]);
+  });
+
+  it("fails with a reason that helps when the version has no reference profile", async () => {
+    const { app, put, predictDay, clock, blobs, runner, jobs } = await ground();
+    await put("drift");
+    await blobs.delete("models/late/1/reference-profile.json");
+    predictDay(0, 10);
+    clock.advance(hourMs);
+    const { body } = await call(app, "POST", "/api/v1/monitors/drift/evaluate", {});
+    await runner.drain();
+    const job = await jobs.get((body as { id: string }).id);
+    expect(job).toMatchObject({ state: "failed", attempt: 1 });
+    expect(job.error).toContain("give the monitor a dataset as its reference");
+  });
+});
+
+describe("alerts", () => {
+  /** One signal only: predictions would raise alerts of their own. */
+  const inputs = { columns: ["distance", "origin"] };
+
+  /** Days with a mean each, judged one after the other by the timer. */
+  async function days(made: Ground, means: readonly number[]): Promise<void> {
+    for (const mean of means) {
+      made.predictDay(mean);
+      made.clock.advance(dayMs);
+      await made.timer("monitoring-evaluate");
+      await made.runner.drain();
+      await made.timer("monitoring-evaluate"); // an hour later nothing is due
+    }
+  }
+  const alertsOf = async ({ app }: Ground) =>
+    ((await call(app, "GET", "/api/v1/alerts")).body as { items: Alert[] }).items;
+
+  it("fire after two bad days of three, and end after three clear ones", async () => {
+    const made = await ground();
+    await made.put("drift", inputs);
+    await days(made, [0, 1]);
+    expect(await alertsOf(made)).toHaveLength(0);
+    await days(made, [0, 1]);
+    const [alert] = await alertsOf(made);
+    expect(alert).toMatchObject({
+      signal: "data_drift",
+      state: "firing",
+      message: "The data drifted: distance (0.5 of the columns, 0.2 allowed).",
+      action: { kind: "notify", state: "done" },
+    });
+    await days(made, [0]);
+    expect((await alertsOf(made))[0]?.state).toBe("resolving");
+    await days(made, [0, 0]);
+    expect((await alertsOf(made))[0]).toMatchObject({ state: "resolved", resolvedMs: made.clock() });
+    const { items } = (await call(made.app, "GET", "/api/v1/monitors/drift/results?limit=3")).body as {
+      items: unknown[];
+    };
+    expect(items).toHaveLength(3);
+  }, 60_000);
+
+  it("ask for retraining once under that policy, and never for a rollback", async () => {
+    const made = await ground();
+    await made.put("retraining", { ...inputs, policy: "retrain" });
+    await made.put("rolling", { ...inputs, policy: "rollback" });
+    await days(made, [1, 1, 1]);
+    expect(made.retrained).toEqual([
+      expect.objectContaining({ monitor: "retraining", target: { deployment: "flights" } }),
+    ]);
+    expect(made.serving.rollbacks).toEqual([]);
+    const kinds = (await alertsOf(made)).map(({ monitor, action }) => [monitor, action.kind, action.state]);
+    expect(kinds.sort()).toEqual([
+      ["retraining", "retrain", "done"],
+      ["rolling", "notify", "done"],
+    ]);
+  }, 60_000);
+
+  it("only say what they would do in a dry run", async () => {
+    const made = await ground();
+    await made.put("drift", {
+      ...inputs,
+      policy: "retrain",
+      dryRun: true,
+    });
+    await days(made, [1, 1]);
+    expect(made.retrained).toEqual([]);
+    expect((await alertsOf(made))[0]?.action).toMatchObject({ kind: "retrain", state: "skipped" });
+  }, 60_000);
+
+  it("are acknowledged and muted, and a muted signal does nothing", async () => {
+    const made = await ground();
+    await made.put("drift", {
+      ...inputs,
+      policy: "retrain",
+      alert: { badWindows: 1, ofWindows: 1, clearWindows: 1, coolDownHours: 0 },
+    });
+    await days(made, [1]);
+    const [{ id }] = (await alertsOf(made)) as [Alert];
+    const acknowledged = await call(made.app, "POST", `/api/v1/alerts/${id}/acknowledge`);
+    expect(acknowledged.body).toMatchObject({
+      acknowledgedMs: made.clock(),
+      acknowledgedBy: expect.any(String),
+    });
+    const untilMs = made.clock() + 30 * dayMs;
+    const muted = await call(made.app, "POST", `/api/v1/alerts/${id}/mute`, { untilMs, reason: "known" });
+    expect(muted.body).toMatchObject({ mutedUntilMs: untilMs });
+    await days(made, [0, 1]);
+    expect(await alertsOf(made)).toMatchObject([
+      { state: "firing", action: { kind: "retrain", state: "skipped", detail: "The signal is muted." } },
+      { id, state: "resolved" },
+    ]);
+    expect(made.retrained).toHaveLength(1);
+    expect((await call(made.app, "GET", `/api/v1/alerts/${id}`)).status).toBe(200);
+    expect((await call(made.app, "GET", "/api/v1/alerts/none")).status).toBe(404);
+  }, 60_000);
+
+  it("start anew for a monitor that was deleted and made again", async () => {
+    const made = await ground();
+    await made.put("drift", inputs);
+    await days(made, [1]);
+    await call(made.app, "DELETE", "/api/v1/monitors/drift");
+    await made.put("drift", inputs);
+    await days(made, [1]);
+    expect(await alertsOf(made)).toHaveLength(0);
+  }, 60_000);
+});
+
+describe("a window of a dataset", () => {
+  const csv = (means: readonly number[]) => {
+    const random = randomSource(3);
+    const rows = means.flatMap((mean, day) =>
+      Array.from(
+        { length: 400 },
+        (_, i) =>
+          `2026-02-${String(day + 1).padStart(2, "0")}T00:00:${String(i % 60).padStart(2, "0")},${random.normal() + mean},${i % 2 ? "a" : "b"}`,
+      ),
+    );
+    return ["at,delay,carrier", ...rows].join("\n");
+  };
+
+  async function withDataset(means: readonly number[]) {
+    const made = await ground();
+    const answer = await call(
+      made.app,
+      "POST",
+      "/api/v1/datasets/delays/versions?format=csv",
+      Buffer.from(csv(means)),
+    );
+    expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);
+    await made.runner.drain();
+    const fromMs = Date.UTC(2026, 1, 1);
+    const slice = (day: number) => ({
+      dataset: "delays",
+      version: "latest",
+      timeColumn: "at",
+      fromMs: fromMs + day * dayMs,
+      toMs: fromMs + (day + 1) * dayMs,
+    });
+    return { made, slice };
+  }
+
+  it("is held against another slice of it, day by day, and raises alerts in the order of the days", async () => {
+    const { made, slice } = await withDataset([0, 0, 1, 1]);
+    await made.put("delays", { reference: { kind: "dataset", ...slice(0) } });
+    const verdicts: string[] = [];
+    for (const day of [1, 2, 3]) {
+      const result = await made.evaluate("delays", { window: slice(day) });
+      verdicts.push(result.drift.verdict);
+      expect(result).toMatchObject({
+        series: "dataset:delays",
+        captured: null,
+        windowEndMs: slice(day).toMs,
+      });
+    }
+    expect(verdicts).toEqual(["ok", "drift", "drift"]);
+    const { items } = (await call(made.app, "GET", "/api/v1/alerts?monitor=delays")).body as {
+      items: Alert[];
+    };
+    const drifting = items.filter((alert) => alert.signal === "data_drift");
+    expect(drifting).toMatchObject([{ series: "dataset:delays", state: "firing", value: 0.5 }]);
+    const again = await made.evaluate("delays", { window: slice(3) });
+    expect(again.resultVersion).toBe(1);
+    const chart = await call(made.app, "GET", "/api/v1/monitors/delays/chart.svg");
+    expect(chart.headers.get("content-type")).toBe("image/svg+xml");
+    expect(chart.body).toContain(">delay</text>");
+    expect(String(chart.body).match(/fill="#c62828"/g)).toHaveLength(2);
+  }, 60_000);
+
+  it("is refused with what would be right when its time column is none", async () => {
+    const { made, slice } = await withDataset([0]);
+    await made.put("delays", { reference: { kind: "dataset", ...slice(0) } });
+    const { body } = await call(made.app, "POST", "/api/v1/monitors/delays/evaluate", {
+      window: { ...slice(0), timeColumn: "carrier" },
+    });
+    await made.runner.drain();
+    const job = await made.jobs.get((body as { id: string }).id);
+    expect(job.state).toBe("failed");
+    expect(job.error).toContain('its times are "at"');
+  });
+
+  it("has no verdict for columns that it lacks or has in another type", async () => {
+    const { made, slice } = await withDataset([0]);
+    await made.put("training");
+    made.predictDay(0);
+    made.clock.advance(dayMs);
+    const result = await made.evaluate("training", { window: slice(0) });
+    expect(result.drift).toMatchObject({ verdict: "no_data", rows: 0 });
+    expect(result.drift.columns.map(({ verdict }) => verdict)).toEqual(["no_data", "no_data", "no_data"]);
+  });
+});
+
+describe("labels", () => {
+  it("give coverage and error of the predictions they belong to, later ones in place of earlier ones", async () => {
+    const { app, put, serving, evaluate, clock } = await ground();
+    await put("labelled", { minimumRows: 1, thresholds: { labelledError: 0.5 } });
+    for (let i = 0; i < 10; i++) {
+      serving.predict(
+        prediction({
+          requestId: `r${i}`,
+          atMs: clock() + i,
+          outputs: { label: texts([i < 5 ? "yes" : "no"]) },
+        }),
+      );
+    }
+    const observedAt = clock() + hourMs;
+    const labels = Array.from({ length: 8 }, (_, i) => ({ requestId: `r${i}`, value: "yes", observedAt }));
+    const iso = new Date(observedAt).toISOString();
+    expect((await call(app, "POST", "/api/v1/labels", { labels })).body).toEqual({ stored: 8 });
+    expect(
+      (
+        await call(app, "POST", "/api/v1/labels", {
+          labels: [{ ...labels[7], value: "no", observedAt: iso }],
+        })
+      ).body,
+    ).toEqual({ stored: 1 });
+    expect((await call(app, "POST", "/api/v1/labels", { labels })).body).toEqual({ stored: 1 });
+    clock.advance(dayMs);
+    const { labelled, signals } = await evaluate("labelled");
+    expect(labelled).toMatchObject({
+      labels: 8,
+      predictions: 10,
+      coverage: 0.8,
+      metric: "error_rate",
+      value: 3 / 8,
+    });
+    expect(signals.at(-1)).toMatchObject({ signal: "labelled_error", value: 0.375, outcome: "clear" });
+  });
+
+  it("of numbers give the mean absolute error", async () => {
+    const { app, put, serving, evaluate, clock } = await ground();
+    await put("labelled", { minimumRows: 1 });
+    serving.predict(
+      prediction({ requestId: "r", atMs: clock(), outputs: { y: column([1.5, 2.5]) }, inputs: {} }),
+    );
+    const labels = [0, 1].map((rowIndex) => ({
+      requestId: "r",
+      rowIndex,
+      value: 2.25,
+      observedAt: clock() + 1,
+    }));
+    await call(app, "POST", "/api/v1/labels", { labels });
+    clock.advance(dayMs);
+    expect((await evaluate("labelled")).labelled).toMatchObject({
+      metric: "mean_absolute_error",
+      value: 0.5,
+    });
+  });
+
+  it("are refused when they say nothing", async () => {
+    const { app } = await ground();
+    expect((await call(app, "POST", "/api/v1/labels", { labels: [] })).status).toBe(400);
+    expect(
+      (
+        await call(app, "POST", "/api/v1/labels", {
+          labels: [{ requestId: "a", value: 1, observedAt: "today" }],
+        })
+      ).status,
+    ).toBe(400);
+  });
+});
+
+describe("a new revision that bakes", () => {
+  const policy = { policy: "rollback", bakeMinutes: 60, minimumRequests: 50 };
+  const failing: Partial<Prediction> = { status: "error", errorKind: "internal", outputs: {} };
+
+  /** A minute of requests to one version, and a look at its end. */
+  async function minute(made: Ground, version: string, requests: number, failures: number, revision: number) {
+    for (let i = 0; i < requests; i++) {
+      made.serving.predict(
+        prediction({
+          requestId: `m${made.clock()}-${version}-${i}`,
+          atMs: made.clock(),
+          modelVersion: version,
+          revision,
+          ...(i < failures ? failing : {}),
+        }),
+      );
+    }
+    made.clock.advance(60_000);
+    await made.timer("monitoring-watch");
+  }
+
+  async function baking(spec: object = {}): Promise<Ground> {
+    const made = await ground();
+    await made.put("bake", { ...policy, ...spec });
+    await minute(made, "1", 100, 0, 1);
+    made.serving.deploy("flights", "2");
+    return made;
+  }
+
+  it("is taken back after two bad looks, with the reason, once", async () => {
+    const made = await baking();
+    await minute(made, "2", 100, 30, 2);
+    expect(made.serving.rollbacks).toEqual([]);
+    await minute(made, "2", 100, 30, 2);
+    await minute(made, "2", 100, 30, 2);
+    expect(made.serving.rollbacks).toEqual([
+      {
+        name: "flights",
+        by: {
+          actor: systemActor("monitor:bake"),
+          reason: 'Version 2 of "late", newly deployed: 30 % of the requests fail (5 % allowed).',
+          expectedRevision: 2,
+        },
+      },
+    ]);
+    const { items } = (await call(made.app, "GET", "/api/v1/alerts")).body as { items: Alert[] };
+    expect(items).toMatchObject([{ signal: "error_rate", action: { kind: "rollback", state: "done" } }]);
+  });
+
+  it("is not taken back a second time after a person put the version back", async () => {
+    const made = await baking();
+    for (let i = 0; i < 2; i++) await minute(made, "2", 100, 30, 2);
+    made.serving.deploy("flights", "2");
+    for (let i = 0; i < 3; i++) await minute(made, "2", 100, 30, 4);
+    expect(made.serving.rollbacks).toHaveLength(1);
+    const { items } = (await call(made.app, "GET", "/api/v1/alerts")).body as { items: Alert[] };
+    expect(items.map(({ action }) => action.state).sort()).toEqual(["done", "failed"]);
+  });
+
+  it("is taken back for answers that are NaN, and for latency where a limit is set", async () => {
+    const nan = { outputs: { probability: column([Number.NaN]) } };
+    for (const [changes, spec] of [
+      [nan, {}],
+      [{ durationMs: 900 }, { thresholds: { latencyP95Ms: 500 } }],
+    ] as const) {
+      const made = await baking(spec);
+      for (let look = 0; look < 2; look++) {
+        for (let i = 0; i < 100; i++) {
+          const requestId = `n${look}-${i}`;
+          made.serving.predict(
+            prediction({ requestId, atMs: made.clock(), modelVersion: "2", revision: 2, ...changes }),
+          );
+        }
+        made.clock.advance(60_000);
+        await made.timer("monitoring-watch");
+      }
+      expect(made.serving.rollbacks).toHaveLength(1);
+    }
+  });
+
+  it("stays when the version before failed as often", async () => {
+    const made = await ground();
+    await made.put("bake", policy);
+    await minute(made, "1", 100, 30, 1);
+    made.serving.deploy("flights", "2");
+    for (let i = 0; i < 4; i++) await minute(made, "2", 100, 30, 2);
+    expect(made.serving.rollbacks).toEqual([]);
+  });
+
+  it("stays when the callers are at fault, when there are few requests, and when it is only told to say so", async () => {
+    const callers = await baking();
+    for (let i = 0; i < 200; i++) {
+      callers.serving.predict(
+        prediction({
+          requestId: `c${i}`,
+          modelVersion: "2",
+          revision: 2,
+          atMs: callers.clock(),
+          ...failing,
+          errorKind: "invalid",
+        }),
+      );
+    }
+    for (let i = 0; i < 3; i++) await minute(callers, "2", 1, 0, 2);
+    expect(callers.serving.rollbacks).toEqual([]);
+    const few = await baking();
+    for (let i = 0; i < 3; i++) await minute(few, "2", 10, 10, 2);
+    expect(few.serving.rollbacks).toEqual([]);
+    const dry = await baking({ dryRun: true });
+    for (let i = 0; i < 3; i++) await minute(dry, "2", 100, 50, 2);
+    expect(dry.serving.rollbacks).toEqual([]);
+    const { items } = (await call(dry.app, "GET", "/api/v1/alerts")).body as { items: Alert[] };
+    expect(items[0]?.action).toMatchObject({ state: "skipped", detail: expect.stringContaining("Dry run") });
+  });
+
+  it("stays after its bake time, and is marked healthy at its end when it was quiet", async () => {
+    const made = await baking();
+    for (let i = 0; i < 60; i++) await minute(made, "2", 10, 0, 2);
+    await made.timer("monitoring-watch");
+    const { items } = await made.serving.listRevisions("flights");
+    expect(items[0]).toMatchObject({ revision: 2, health: "healthy", healthReason: "Quiet for 60 minutes." });
+    made.clock.advance(10 * 60_000);
+    for (let i = 0; i < 3; i++) await minute(made, "2", 100, 50, 2);
+    expect(made.serving.rollbacks).toEqual([]);
+  });
+
+  it("is compared with the stable version beside it, and only itself is blamed", async () => {
+    const made = await ground();
+    await made.put("bake", policy);
+    await minute(made, "1", 100, 0, 1);
+    made.serving.deploy("flights", "1", "2");
+    // Both fail alike now: something else is wrong.
+    for (let i = 0; i < 3; i++) {
+      for (let j = 0; j < 100; j++) {
+        made.serving.predict(
+          prediction({
+            requestId: `s${i}-${j}`,
+            atMs: made.clock(),
+            modelVersion: "1",
+            revision: 2,
+            ...(j < 30 ? failing : {}),
+          }),
+        );
+      }
+      await minute(made, "2", 100, 30, 2);
+    }
+    expect(made.serving.rollbacks).toEqual([]);
+  });
+
+  it("is left to people after three rollbacks in a day", async () => {
+    const made = await ground();
+    await made.put("bake", policy);
+    await minute(made, "1", 100, 0, 1);
+    let revision = 1;
+    for (const version of ["2", "3", "4", "5"]) {
+      made.serving.deploy("flights", version);
+      revision++;
+      for (let i = 0; i < 2; i++) await minute(made, version, 100, 50, revision);
+      if (version !== "5") revision++;
+    }
+    expect(made.serving.rollbacks).toHaveLength(3);
+  });
+});
+
+describe("capture", () => {
+  it("tells what this instance kept, and keeps nothing of models that nobody watches", async () => {
+    const { app, put, predictDay, serving, timer, blobs } = await ground();
+    await put("drift");
+    predictDay(0, 5);
+    serving.predict(prediction({ requestId: "direct", deployment: null }));
+    await timer("monitoring-flush");
+    expect((await call(app, "GET", "/api/v1/monitors/drift/capture")).body).toMatchObject({
+      deployment: "flights",
+      sampleRate: 1,
+      seen: 5,
+      captured: 5,
+      dropped: 0,
+      failed: 0,
+    });
+    expect((await blobs.list("capture/v1/deployment=_direct/")).blobs).toHaveLength(0);
+  });
+});

@@ -1,0 +1,119 @@
+import type { MonitoringOptions } from "../../../models/monitoring/monitoring.ts";
+import type {
+  ChangeAuthor,
+  Deployment,
+  DeploymentRevision,
+  Prediction,
+  PredictionListener,
+} from "../../../models/serving/index.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import { notFound, preconditionFailed } from "../../../shared/errors.ts";
+
+type Spec = DeploymentRevision["spec"];
+
+/** What monitoring sees of serving, without models: revisions as they are told, predictions as they are given. */
+export interface ServingStandIn
+  extends Pick<
+    NonNullable<MonitoringOptions["serving"]>,
+    "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
+  > {
+  predict(prediction: Prediction): void;
+  /** The next revision: these versions of the model "late" answer. */
+  deploy(name: string, ...versions: string[]): DeploymentRevision;
+  readonly rollbacks: { readonly name: string; readonly by: ChangeAuthor }[];
+}
+
+const author = { id: "someone", name: "Someone" };
+
+export function servingStandIn(clock: Clock): ServingStandIn {
+  const listeners = new Set<PredictionListener>();
+  const deployments = new Map<string, DeploymentRevision[]>();
+  const rollbacks: ServingStandIn["rollbacks"] = [];
+  const revisionsOf = (name: string): DeploymentRevision[] => {
+    const revisions = deployments.get(name);
+    if (revisions === undefined) throw notFound(`There is no deployment "${name}".`);
+    return revisions;
+  };
+  const add = (name: string, spec: Spec, change: DeploymentRevision["change"]): DeploymentRevision => {
+    const revisions = deployments.get(name) ?? [];
+    deployments.set(name, revisions);
+    const revision: DeploymentRevision = {
+      deployment: name,
+      revision: revisions.length + 1,
+      change,
+      spec,
+      author,
+      reason: "a test",
+      createdMs: clock(),
+      restores: null,
+      health: "unjudged",
+      healthReason: null,
+    };
+    revisions.unshift(revision);
+    return revision;
+  };
+  const deploymentOf = (name: string): Deployment => {
+    const revisions = revisionsOf(name);
+    const current = revisions[0]!;
+    const { revision, spec, createdMs, reason } = current;
+    return { name, revision, ...spec, createdMs, updatedMs: createdMs, updatedBy: author, reason };
+  };
+  return {
+    rollbacks,
+    onPrediction(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    predict(prediction) {
+      for (const listener of listeners) listener(prediction);
+    },
+    deploy(name, ...versions) {
+      const variants = versions.map((version, i) => ({
+        name: `v${i}`,
+        model: "late",
+        version,
+        weight: 100 / versions.length,
+      }));
+      const spec: Spec = { variants, shadows: [], sticky: null, timeoutMs: 10_000 };
+      return add(name, spec, deployments.has(name) ? "change" : "create");
+    },
+    getDeployment: async (name) => deploymentOf(name),
+    listRevisions: async (name, page) => ({ items: revisionsOf(name).slice(0, page?.limit ?? 100) }),
+    async rollback(name, by) {
+      const [current, previous] = revisionsOf(name);
+      if (by.expectedRevision !== undefined && by.expectedRevision !== current!.revision) {
+        throw preconditionFailed(`It has revision ${current!.revision}.`);
+      }
+      rollbacks.push({ name, by });
+      add(name, previous!.spec, "rollback");
+      return deploymentOf(name);
+    },
+    async markRevision(name, number, health, { reason }) {
+      const revisions = revisionsOf(name);
+      const index = revisions.findIndex((each) => each.revision === number);
+      revisions[index] = { ...revisions[index]!, health, healthReason: reason };
+      return revisions[index];
+    },
+  };
+}
+
+/** Version numbers exist up to this; their files lie under `models/<name>/<version>`. */
+export function registryStandIn(versions: number): MonitoringOptions["registry"] {
+  const check = (name: string, version: number) => {
+    if (name !== "late" || version > versions) throw notFound(`There is no version ${version} of "${name}".`);
+  };
+  return {
+    async artifactPrefix(name, version) {
+      check(name, version);
+      return `models/${name}/${version}`;
+    },
+    async getVersion(name, version) {
+      check(name, version);
+      return {} as Awaited<ReturnType<MonitoringOptions["registry"]["getVersion"]>>;
+    },
+    async listVersions(name) {
+      check(name, 1);
+      return [];
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import {
+  buildModel,
+  decodeModel,
+  elementTypeCode,
+  encodeModel,
+  modelMetadata,
+  node,
+  tensor,
+  tensorInfo,
+} from "../../../shared/onnx/index.ts";
+import { version } from "../../../shared/version.ts";
+import type { Recipe } from "../data/recipe.ts";
+import type { PredictorGraph } from "../trainer.ts";
+
+const recipeKey = "ketline.recipe";
+
+export interface ModelIdentity {
+  readonly dataset: string;
+  readonly datasetVersion: string;
+  readonly algorithm: string;
+}
+
+/**
+ * The whole graph. Inputs: one per feature under its name, `[N, 1]`: float32 with NaN for a missing number, string with
+ * '' for a missing text. Outputs: for a binary task `label` int64 `[N]` and `probabilities` float32 `[N, 2]`; for a
+ * regression `prediction` float32 `[N, 1]`. Its metadata say how it was made, and from which columns it can be fed.
+ */
+export function modelGraph(
+  recipe: Recipe,
+  graph: PredictorGraph,
+  identity: ModelIdentity,
+): Uint8Array<ArrayBuffer> {
+  const head = recipe.task === "binary" ? binaryHead(graph.score) : regressionHead(graph.score);
+  return encodeModel(
+    buildModel({
+      name: "ketline",
+      producerVersion: version,
+      description: `${identity.algorithm} model for the task ${recipe.task}, trained by Ketline`,
+      inputs: recipe.features.map(({ name, input }) =>
+        tensorInfo(name, input === "text" ? "string" : "float32", ["N", 1]),
+      ),
+      outputs: head.outputs,
+      nodes: [...graph.nodes, ...head.nodes],
+      initializers: [...graph.initializers, ...head.initializers],
+      metadata: {
+        [recipeKey]: JSON.stringify(recipe),
+        "ketline.task": recipe.task,
+        "ketline.features": JSON.stringify(recipe.features.map(({ name }) => name)),
+        "ketline.algorithm": identity.algorithm,
+        "ketline.dataset": identity.dataset,
+        "ketline.dataset_version": identity.datasetVersion,
+        "ketline.code_version": version,
+      },
+    }),
+  );
+}
+
+/** What a model predicts from what, if it was made by `modelGraph`; null for others. */
+export function recipeInside(bytes: Uint8Array): Recipe | null {
+  const text = modelMetadata(decodeModel(bytes, { maxBytes: mostModelBytes })).get(recipeKey);
+  return text === undefined ? null : JSON.parse(text);
+}
+
+const mostModelBytes = 256 * 1024 ** 2;
+
+interface Head {
+  readonly outputs: ReturnType<typeof tensorInfo>[];
+  readonly nodes: ReturnType<typeof node>[];
+  readonly initializers: ReturnType<typeof tensor>[];
+}
+
+/** 1 - p is the sigmoid of the negative score: subtracting would lose the digits of small ones. */
+function binaryHead(score: string): Head {
+  return {
+    outputs: [tensorInfo("label", "int64", ["N"]), tensorInfo("probabilities", "float32", ["N", 2])],
+    initializers: [tensor("zero", Float64Array.of(0), [1, 1]), tensor("flat", BigInt64Array.of(-1n))],
+    nodes: [
+      node("Neg", [score], ["score.negative"]),
+      node("Concat", ["score.negative", score], ["scores"], { axis: { int: 1 } }),
+      node("Sigmoid", ["scores"], ["probabilities.double"]),
+      node("Cast", ["probabilities.double"], ["probabilities"], { to: { int: elementTypeCode("float32") } }),
+      node("GreaterOrEqual", [score, "zero"], ["positive"]),
+      node("Cast", ["positive"], ["label.column"], { to: { int: elementTypeCode("int64") } }),
+      node("Reshape", ["label.column", "flat"], ["label"]),
+    ],
+  };
+}
+
+function regressionHead(score: string): Head {
+  return {
+    outputs: [tensorInfo("prediction", "float32", ["N", 1])],
+    initializers: [],
+    nodes: [node("Cast", [score], ["prediction"], { to: { int: elementTypeCode("float32") } })],
+  };
+}

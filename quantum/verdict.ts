@@ -1,5 +1,5 @@
 import { invalid } from "../shared/errors.ts";
-import { chiSquareSf } from "../shared/statistics/chi-square.ts";
+import { type ChiSquare, chiSquareOf, type Rare, rareOf } from "./goodness-of-fit.ts";
 import type { Histogram } from "./histogram.ts";
 import { outcomeLabel } from "./literal.ts";
 
@@ -27,13 +27,7 @@ export interface Verdict {
   readonly alpha: number;
   readonly shots: number;
   /** Null on noisy targets, and where pooling leaves a single bin. */
-  readonly chiSquare: {
-    readonly statistic: number;
-    readonly degreesOfFreedom: number;
-    readonly pValue: number;
-    /** Bins after pooling to an expected count of at least 5. */
-    readonly bins: number;
-  } | null;
+  readonly chiSquare: ChiSquare | null;
   /** Outcomes that were seen though their probability is 0. */
   readonly impossible: readonly { readonly outcome: string; readonly count: number }[];
   readonly totalVariation: {
@@ -60,6 +54,7 @@ export function judge(histogram: Histogram, expectation: Expectation, options: V
     .filter(([outcome]) => (expectation.get(outcome) ?? 0) === 0)
     .map(([outcome, count]) => ({ outcome, count }));
   const chiSquare = options.noiseless ? chiSquareOf(counts, expectation, histogram.shots) : null;
+  const rare = options.noiseless && chiSquare === null ? rareOf(counts, expectation, histogram.shots) : null;
   const shotsNeeded =
     options.detectDistance === undefined
       ? null
@@ -73,7 +68,7 @@ export function judge(histogram: Histogram, expectation: Expectation, options: V
     shotsNeeded,
   };
   const against = options.noiseless
-    ? noiselessReasons(impossible, chiSquare, alpha)
+    ? noiselessReasons(impossible, chiSquare, rare, alpha)
     : distance > bound + options.allowedDistance
       ? [
           `The total variation distance ${show(distance)} is above ${show(bound + options.allowedDistance)}: ` +
@@ -88,7 +83,7 @@ export function judge(histogram: Histogram, expectation: Expectation, options: V
     const reason = `${histogram.shots} shots cannot show a distance of ${options.detectDistance}; that takes ${shotsNeeded}.`;
     return { verdict: "inconclusive", reasons: [reason], ...shared };
   }
-  if (options.noiseless && chiSquare === null && [...expectation.values()].filter((p) => p > 0).length > 1) {
+  if (options.noiseless && chiSquare === null && rare === null) {
     const reason = `${histogram.shots} shots are too few for a test: every bin needs an expected count of 5.`;
     return { verdict: "inconclusive", reasons: [reason], ...shared };
   }
@@ -158,7 +153,12 @@ export function shotsForDistance(outcomes: number, distance: number, alpha: numb
   return Math.ceil((outcomes * Math.LN2 + Math.log(1 / alpha)) / (2 * distance * distance));
 }
 
-function noiselessReasons(impossible: Verdict["impossible"], chiSquare: Verdict["chiSquare"], alpha: number) {
+function noiselessReasons(
+  impossible: Verdict["impossible"],
+  chiSquare: Verdict["chiSquare"],
+  rare: Rare | null,
+  alpha: number,
+) {
   const reasons: string[] = [];
   if (impossible.length > 0) {
     const named = impossible
@@ -175,6 +175,12 @@ function noiselessReasons(impossible: Verdict["impossible"], chiSquare: Verdict[
         `p = ${show(chiSquare.pValue)} is below ${show(alpha)}.`,
     );
   }
+  if (rare !== null && rare.pValue < alpha) {
+    reasons.push(
+      `Outcomes with the probability ${show(rare.probability)} together were seen ${rare.observed} times: ` +
+        `p = ${show(rare.pValue)} is below ${show(alpha)}.`,
+    );
+  }
   return reasons;
 }
 
@@ -189,48 +195,6 @@ function supporting({
   }
   return `${shots} shots agree with the expectation: total variation distance ${show(totalVariation.distance)}.`;
 }
-
-/** Pearson's statistic over the possible outcomes, the smallest pooled until each bin expects 5 shots or more. */
-function chiSquareOf(
-  counts: ReadonlyMap<string, number>,
-  expectation: Expectation,
-  shots: number,
-): Verdict["chiSquare"] {
-  const possible = [...expectation]
-    .filter(([, probability]) => probability > 0)
-    .map(([outcome, probability]) => ({
-      expected: probability * shots,
-      observed: counts.get(outcome) ?? 0,
-    }))
-    .toSorted((a, b) => a.expected - b.expected);
-  const bins: { expected: number; observed: number }[] = [];
-  let open: { expected: number; observed: number } | undefined;
-  for (const { expected, observed } of possible) {
-    if (open === undefined) {
-      open = { expected, observed };
-      bins.push(open);
-    } else {
-      open.expected += expected;
-      open.observed += observed;
-    }
-    if (open.expected >= minExpected) open = undefined;
-  }
-  if (open !== undefined && bins.length > 1) {
-    bins.pop();
-    const last = bins.at(-1);
-    if (last !== undefined) {
-      last.expected += open.expected;
-      last.observed += open.observed;
-    }
-  }
-  if (bins.length < 2) return null;
-  const statistic = bins.reduce((sum, bin) => sum + (bin.observed - bin.expected) ** 2 / bin.expected, 0);
-  const degreesOfFreedom = bins.length - 1;
-  return { statistic, degreesOfFreedom, pValue: chiSquareSf(statistic, degreesOfFreedom), bins: bins.length };
-}
-
-/** Cochran's rule; below it the chi-square distribution is no good approximation. */
-const minExpected = 5;
 
 /** How far from 1 a sum of declared probabilities may be: declared numbers are often rounded, e.g. 0.333333. */
 const sumTolerance = 1e-4;

@@ -34,7 +34,7 @@ const maxColumns = 400;
 
 /**
  * The circuit as text: one line per qubit, time from left to right, `●` and `○` for controls, `M` for measurements,
- * `|0⟩` for resets, `?` on the wire whose earlier result decides whether a gate happens.
+ * `|0⟩` for resets, and `X?q0` for a gate that happens only where the earlier result of q0 asks for it.
  */
 export function circuitText(circuit: Circuit): string {
   const rows = new Map(circuit.qubits.map(({ id }, index) => [id, index]));
@@ -87,12 +87,11 @@ function marksOf(operation: CircuitOperation): readonly (readonly [qubit: number
       const values = operation.args?.length ? `(${operation.args.join(",")})` : "";
       const label = `${operation.gate}${operation.isAdjoint ? "'" : ""}${values}`;
       const controls = operation.controls ?? [];
+      const quantum = controls.filter(({ result }) => result === undefined);
+      const deciding = controls.filter(({ result }) => result !== undefined).map(({ qubit }) => `?q${qubit}`);
       return [
-        ...controls.map(({ qubit, result, inverted }) => {
-          const mark = result === undefined ? (inverted ? "○" : "●") : "?";
-          return [qubit, mark] as const;
-        }),
-        ...operation.targets.map(({ qubit }) => [qubit, label] as const),
+        ...quantum.map(({ qubit, inverted }) => [qubit, inverted ? "○" : "●"] as const),
+        ...operation.targets.map(({ qubit }) => [qubit, label + deciding.join("")] as const),
       ];
     }
   }

@@ -3,6 +3,7 @@ export { jensenShannon, smoothedPopulationStability } from "./distances.ts";
 export { benjaminiHochberg } from "./false-discovery.ts";
 export { hashText } from "./hash.ts";
 export { kolmogorovSmirnovP } from "./kolmogorov-smirnov.ts";
+export { type MeanAndSquares, mergeMoments } from "./moments.ts";
 export { normalIsf } from "./normal.ts";
 export {
   jensenShannonFloor,

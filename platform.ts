@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
+import { createMonitoring, monitoringMigrations } from "./models/monitoring/index.ts";
 import { createRegistry, registryMigrations } from "./models/registry/index.ts";
 import { createServing, servingMigrations } from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
@@ -54,6 +55,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...trackingMigrations,
     ...registryMigrations,
     ...servingMigrations,
+    ...monitoringMigrations,
     ...quantumMigrations,
   ]);
   const signingKey = await loadSigningKey(config);
@@ -81,7 +83,31 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const registry = createRegistry({ database, blobs, tracking, clock, audit });
   const { dataDirectory } = config;
   const serving = createServing({ database, blobs, models: registry, audit, clock, logger, dataDirectory });
-  const quantum = createQuantum({ database, blobs, links, jobs, workers, clock, logger, config, tracking });
+  const monitoring = createMonitoring({
+    database,
+    blobs,
+    jobs,
+    workers,
+    clock,
+    audit,
+    logger,
+    serving,
+    registry,
+    datasets,
+    signingKey,
+  });
+  const quantum = createQuantum({
+    database,
+    blobs,
+    links,
+    jobs,
+    workers,
+    clock,
+    audit,
+    logger,
+    config,
+    tracking,
+  });
   const environments = createEnvironments();
 
   const ground: Capability[] = [jobs, identity, audit, blobEndpoint];

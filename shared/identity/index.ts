@@ -1,6 +1,5 @@
 export {
   type Actor,
-  type AuditEntry,
   type AuditLog,
   allows,
   type Identity,
@@ -8,6 +7,6 @@ export {
   roles,
   systemActor,
 } from "./actor.ts";
-export { type AuditBook, createAuditLog, type RecordedEntry } from "./audit.ts";
+export { type AuditBook, createAuditLog } from "./audit.ts";
 export { createIdentity, type IdentityBook } from "./identity.ts";
 export { identityMigrations } from "./migrations.ts";

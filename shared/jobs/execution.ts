@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { type ErrorKind, isKetlineError } from "../errors.ts";
 import type { Actor } from "../identity/actor.ts";
-import { failSpan, inSpan } from "../telemetry/index.ts";
+import { failSpan, inSpan, redactText } from "../telemetry/index.ts";
 import type { JobKind } from "./job.ts";
 import { clip, type JobBook } from "./jobs.ts";
 import type { Ending, JobLogRow, JobRow, Lease, Report } from "./store.ts";
@@ -41,6 +42,7 @@ const defaultTimeoutMs = 3600_000;
 const defaultGraceMs = 10_000;
 /** The lease is renewed when a third of it has passed, so that one renewal may fail. */
 const renewals = 3;
+const finishAgainMs = [500, 2_000, 5_000];
 const longestLog = 20_000;
 const mostBufferedLines = 2_000;
 const longestResultBytes = 1024 ** 2;
@@ -151,7 +153,7 @@ export function createExecution(
       return { state: "queued", error: null, dueMs: clock(), countAttempt: false };
     }
     const cause = interrupted ?? error;
-    const message = clip(cause instanceof Error ? cause.message : String(cause));
+    const message = clip(redactText(cause instanceof Error ? cause.message : String(cause)));
     const hopeless = cause instanceof UnreadableSpec || (isKetlineError(cause) && final.has(cause.kind));
     if (hopeless || row.attempt >= row.max_attempts) {
       logger.warn({ err: cause }, "job failed");
@@ -161,6 +163,19 @@ export function createExecution(
     record.log(`Attempt ${row.attempt} failed: ${message} Trying again in ${delayMs / 1000} s.`);
     logger.info({ err: cause, delayMs }, "attempt failed");
     return { state: "queued", error: message, dueMs: clock() + delayMs, countAttempt: true };
+  }
+
+  /** Hours of work should not be lost to a database that is away for a moment. */
+  async function finish(report: Report, ending: Ending): Promise<JobRow | null> {
+    for (const delayMs of finishAgainMs) {
+      try {
+        return await jobs.store.finish(lease, clock(), report, ending);
+      } catch (error) {
+        logger.warn({ err: error, delayMs }, "the end of a job could not be written; trying again");
+        await sleep(delayMs);
+      }
+    }
+    return jobs.store.finish(lease, clock(), report, ending);
   }
 
   async function execute(span: Span): Promise<void> {
@@ -175,7 +190,7 @@ export function createExecution(
     await beating;
     span.setAttribute("ketline.job.state", ending.state);
     if (ending.state === "failed") failSpan(span, ending.error);
-    const ended = await jobs.store.finish(lease, clock(), record.take(), ending);
+    const ended = await finish(record.take(), ending);
     if (ended === null) {
       logger.warn("the end of the job was not written: another worker has taken it over");
       return;
@@ -222,7 +237,7 @@ function createRecord(row: JobRow, clock: Clock) {
       if (lineNumber >= longestLog || lines.length > mostBufferedLines) return;
       if (lineNumber === longestLog - 1) push("… further lines are not kept");
       else if (lines.length === mostBufferedLines) push("… lines are left out here: too many came at once");
-      else push(clip(line));
+      else push(clip(redactText(line)));
     }
   }
 

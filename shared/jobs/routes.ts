@@ -10,6 +10,7 @@ import {
   LogPage,
   LogPosition,
   LogsQuery,
+  shownJob,
 } from "./schemas.ts";
 import { jobEventStream } from "./stream.ts";
 
@@ -29,14 +30,7 @@ export function jobRoutes(jobs: JobBook): readonly Route[] {
       responses: { 200: { description: "One page of jobs", schema: JobPage } },
       handle: async ({ query: { kind, state, limit, cursor } }) => {
         const found = await jobs.list({ kind, state }, decodeCursor(JobPosition, cursor), limit + 1);
-        return json(
-          page(
-            found,
-            limit,
-            (job) => job,
-            ({ createdMs, id }) => ({ createdMs, id }),
-          ),
-        );
+        return json(page(found, limit, shownJob, ({ createdMs, id }) => ({ createdMs, id })));
       },
     }),
     route({
@@ -48,7 +42,7 @@ export function jobRoutes(jobs: JobBook): readonly Route[] {
       summary: "Follow a job",
       params: JobParams,
       responses: { 200: { description: "The job", schema: JobSchema } },
-      handle: async ({ params }) => json(await jobs.get(params.id)),
+      handle: async ({ params }) => json(shownJob(await jobs.get(params.id))),
     }),
     route({
       method: "GET",
@@ -99,7 +93,8 @@ export function jobRoutes(jobs: JobBook): readonly Route[] {
       params: JobParams,
       body: CancelBody,
       responses: { 200: { description: "The job", schema: JobSchema } },
-      handle: async ({ params, body, actor }) => json(await jobs.cancel(params.id, actor, body?.reason)),
+      handle: async ({ params, body, actor }) =>
+        json(shownJob(await jobs.cancel(params.id, actor, body?.reason))),
     }),
     route({
       method: "POST",
@@ -111,7 +106,7 @@ export function jobRoutes(jobs: JobBook): readonly Route[] {
       description: "Needs the role that may submit it.",
       params: JobParams,
       responses: { 202: { description: "The job, queued", schema: JobSchema } },
-      handle: async ({ params, actor }) => json(await jobs.retry(params.id, actor), 202),
+      handle: async ({ params, actor }) => json(shownJob(await jobs.retry(params.id, actor)), 202),
     }),
   ];
 }

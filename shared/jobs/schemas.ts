@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../http/index.ts";
+import { redactValue } from "../telemetry/index.ts";
+import type { Job } from "./job.ts";
 
 export const jobStates = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
 
@@ -23,6 +25,11 @@ export const JobSchema = z
     endedMs: z.int().nullable(),
   })
   .meta({ title: "Job" });
+
+/** A job as people see it: its spec may hold a credential for somewhere else, which is not theirs to read. */
+export function shownJob(job: Job): Job {
+  return { ...job, spec: redactValue(job.spec) };
+}
 
 export const JobPage = pageOf(JobSchema);
 

@@ -377,7 +377,16 @@ function endingColumns(ending: Ending, nowMs: number) {
     case "cancelled":
       return { state: ending.state, error: ending.error, ended_ms: nowMs };
     case "queued":
-      return { state: ending.state, error: ending.error, due_ms: ending.dueMs, woken_ms: nowMs };
+      // A cancellation that was asked for meanwhile must not be answered with another run.
+      return {
+        state: sql<JobState>`case when cancel_reason is null then 'queued' else 'cancelled' end`,
+        error: sql<string | null>`coalesce(cancel_reason, cast(${ending.error} as text))`,
+        ended_ms: sql<
+          number | null
+        >`case when cancel_reason is null then null else cast(${nowMs} as bigint) end`,
+        due_ms: ending.dueMs,
+        woken_ms: nowMs,
+      };
   }
 }
 

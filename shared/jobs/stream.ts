@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./jobs.ts";
+import { shownJob } from "./schemas.ts";
 
 /** How often the database is asked; a job's own process writes about once a second. */
 const pollMs = 500;
@@ -56,7 +57,7 @@ async function* follow(
   yield "retry: 1000\n\n";
   while (!signal.aborted) {
     const ended = job.endedMs !== null;
-    const state = JSON.stringify(job);
+    const state = JSON.stringify(shownJob(job));
     if (state !== shown) {
       shown = state;
       quietSince = performance.now();

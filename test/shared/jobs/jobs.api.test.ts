@@ -5,7 +5,10 @@ import { call, type TestApplication, testGround } from "../../support/applicatio
 import { bearer, createTokenFor, testAdminToken } from "../../support/tokens.ts";
 import { ada } from "./ground.ts";
 
-const Spec = z.object({ rows: z.number() });
+const Spec = z.object({
+  rows: z.number(),
+  source: z.object({ url: z.string(), token: z.string() }).optional(),
+});
 type Context = JobContext<z.infer<typeof Spec>>;
 let work: (context: Context) => Promise<unknown> = async () => null;
 const kind: JobKind<z.infer<typeof Spec>, unknown> = {
@@ -48,6 +51,23 @@ describe("jobs over HTTP", () => {
     });
     await ground.runner.drain();
     expect(await get(`/${id}`)).toMatchObject({ body: { state: "succeeded", result: 3, progress: 1 } });
+  });
+
+  it("do not show the credentials that their spec holds for somewhere else", async () => {
+    ground.clock.advance(1);
+    const { id } = await ground.jobs.submit(
+      kind,
+      { rows: 1, source: { url: "https://x.example", token: "s3cr3t" } },
+      { actor: ada },
+    );
+    for (const path of ["", `/${id}`]) {
+      const shown = JSON.stringify((await get(path)).body);
+      expect(shown).toContain("https://x.example");
+      expect(shown).not.toContain("s3cr3t");
+    }
+    await ground.jobs.cancel(id, ada);
+    const events = await ground.app.request(`/api/v1/jobs/${id}/events`, { headers: viewer });
+    expect(await events.text()).not.toContain("s3cr3t");
   });
 
   it("are not found by an id that nobody has", async () => {

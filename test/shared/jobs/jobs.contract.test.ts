@@ -243,6 +243,19 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       });
     });
 
+    it("say why without the secrets that an error or a line of the log mentions", async () => {
+      const leaky = kindOf(async ({ log }) => {
+        log("fetching https://a.example/c/b?sig=abcdefghijklmnop");
+        throw invalid("GET https://a.example/c/b?sig=abcdefghijklmnop answered 403");
+      });
+      const { jobs, runner } = await ground(leaky);
+      const { id } = await jobs.submit(leaky, { n: 1 }, { actor: ada });
+      await runner().drain();
+      const told = JSON.stringify([await jobs.get(id), await jobs.logs(id, 0, 10)]);
+      expect(told).toContain("answered 403");
+      expect(told).not.toContain("abcdefghijklmnop");
+    });
+
     it("do so when their result is too large for a row", async () => {
       const large = kindOf(async () => "x".repeat(2 * 1024 ** 2));
       const { jobs, runner } = await ground(large);
@@ -317,6 +330,26 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
       worker.beat();
       await running;
       expect(await there.jobs.get(id)).toMatchObject({ state: "cancelled" });
+    });
+
+    it("are not run again when the server that ran them was stopping at that moment", async () => {
+      const endless = endlessWork();
+      const work = kindOf(endless.run);
+      const here = await ground(work);
+      const there = await jobGround(database, [work], here.clock);
+      const { id } = await here.jobs.submit(work, { n: 1 }, { actor: ada });
+      const worker = here.runner();
+      const running = worker.runOne(id);
+      await endless.started;
+      await there.jobs.cancel(id, ada, "enough");
+      await worker.stop();
+      await running;
+      expect(await here.jobs.get(id)).toMatchObject({
+        state: "cancelled",
+        error: "Cancelled by Ada: enough",
+        endedMs: here.clock(),
+      });
+      expect(here.ended).toMatchObject([{ state: "cancelled" }]);
     });
 
     it("are cancelled even if their worker went away", async () => {

@@ -18,7 +18,7 @@ it("the worker pool works from CommonJS bundles, where each worker's address is 
       entryPoints: {
         "entry.worker": "shared/jobs/entry.worker.ts",
         "arithmetic.worker": "test/shared/jobs/workers/arithmetic.worker.ts",
-        main: "test/shared/jobs/workers/main.ts",
+        main: "test/shared/jobs/workers-bundle.child.ts",
       },
       outdir: out,
       outExtension: { ".js": ".cjs" },

@@ -1,13 +1,15 @@
 // What workers-bundle.unit.test.ts bundles and runs.
-import { isKetlineError } from "../../../../shared/errors.ts";
-import { createWorkerPool } from "../../../../shared/jobs/workers.ts";
-import type { ArithmeticTask } from "./arithmetic.worker.ts";
+import { isKetlineError } from "../../../shared/errors.ts";
+import { createWorkerPool } from "../../../shared/jobs/workers.ts";
+import type { ArithmeticTask } from "./workers/arithmetic.worker.ts";
 
 async function main(): Promise<void> {
   const pool = createWorkerPool({ threads: 1 });
   const { signal } = new AbortController();
   const run = (task: ArithmeticTask) =>
-    pool.run<ArithmeticTask, unknown>(new URL("./arithmetic.worker.ts", import.meta.url), task, { signal });
+    pool.run<ArithmeticTask, unknown>(new URL("./workers/arithmetic.worker.ts", import.meta.url), task, {
+      signal,
+    });
   const sum = await run({ do: "sum", numbers: Float64Array.of(1, 2, 3) });
   const refused = await run({ do: "refuse" }).catch((error: unknown) => error);
   const kind = isKetlineError(refused) ? refused.kind : String(refused);

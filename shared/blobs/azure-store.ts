@@ -199,7 +199,9 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
   async function signedUrl(key: string, { method, expiresInMs }: SignedAccess): Promise<string> {
     checkKey(key);
     if (!(expiresInMs > 0 && expiresInMs <= longestLinkMs)) {
-      throw invalid(`expiresInMs is ${expiresInMs}; a link lives up to ${longestLinkMs} (seven days).`);
+      throw invalid(
+        `expiresInMs is ${expiresInMs}; a link lives up to ${longestLinkMs} (not quite seven days).`,
+      );
     }
     if (method === "PUT") await ensureContainer();
     const blob = container.getBlobClient(key);

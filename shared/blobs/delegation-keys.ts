@@ -1,11 +1,10 @@
 import type { UserDelegationKey } from "@azure/storage-blob";
 import type { Clock } from "../clock.ts";
 
-/** Azure's limit for a user-delegation key, and so for the links that it signs. */
-export const longestLinkMs = 7 * 86_400_000;
-
 /** For the difference between our clock and Azure's. */
 const skewMs = 15 * 60_000;
+/** Azure gives user-delegation keys, and so the links that they sign, seven days from its own now. */
+export const longestLinkMs = 7 * 86_400_000 - skewMs;
 /** One key a day for links of up to some hours. */
 const usualMs = 86_400_000;
 

@@ -117,6 +117,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     tracking,
     registry,
     serving,
+    monitoring,
     quantum,
     environments,
   ];

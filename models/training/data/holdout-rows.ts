@@ -46,7 +46,7 @@ export async function* holdoutBatches(
 ): AsyncGenerator<HoldoutBatch> {
   const target = targetSql(recipe.target);
   const day =
-    "timeColumn" in spec.split ? `(epoch(${quoteName(spec.split.timeColumn)}) // 86400)::integer` : "0";
+    "timeColumn" in spec.split ? `floor(epoch(${quoteName(spec.split.timeColumn)}) / 86400)::integer` : "0";
   const columns = [
     target,
     day,

@@ -1,0 +1,104 @@
+import type { BlobStore } from "../../shared/blobs/index.ts";
+import type { Capability } from "../../shared/capability.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Database } from "../../shared/database/index.ts";
+import { notFound } from "../../shared/errors.ts";
+import type { Actor } from "../../shared/identity/index.ts";
+import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import type { Datasets } from "../datasets/index.ts";
+import type { Registry } from "../registry/index.ts";
+import type { Tracking } from "../tracking/index.ts";
+import { fitJob, planOf } from "./fit-job.ts";
+import { trainingRoutes } from "./routes.ts";
+import type { Training, TrainingSpec } from "./schemas.ts";
+import { createTrainingStore, type TrainingRow } from "./store.ts";
+
+export interface TrainingOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly jobs: Jobs;
+  readonly workers: WorkerPool;
+  readonly datasets: Datasets;
+  readonly tracking: Tracking;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Trainings as jobs: what others may ask for. */
+export interface Trainings extends Capability {
+  /**
+   * Checks a request against its data set, whose version it settles, and starts the job.
+   *
+   * @throws notFound for an unknown data set or version; conflict when the version is not ready; invalid when the
+   *   request does not fit its columns.
+   */
+  submit(
+    spec: TrainingSpec,
+    options: { readonly actor: Actor; readonly idempotencyKey?: string | undefined },
+  ): Promise<Job>;
+}
+
+export interface TrainingBook extends Trainings {
+  get(id: string): Promise<Training>;
+  list(
+    model: string | undefined,
+    before: { readonly createdMs: number; readonly id: string } | undefined,
+    limit: number,
+  ): Promise<readonly Training[]>;
+}
+
+export function createTraining(options: TrainingOptions): Trainings {
+  const { database, jobs, datasets, clock } = options;
+  const store = createTrainingStore(database);
+  const fit = fitJob({ ...options, store });
+
+  const trainingOf = async (row: TrainingRow): Promise<Training> => ({
+    id: row.job_id,
+    dataset: row.dataset,
+    version: row.dataset_version,
+    registeredModel: row.registered_model,
+    runId: row.run_id,
+    modelVersion: row.model_version,
+    createdBy: row.created_by,
+    createdMs: row.created_ms,
+    job: (await jobs.get(row.job_id)) as Training["job"],
+  });
+
+  const book: TrainingBook = {
+    routes: [],
+    jobKinds: [fit],
+    timers: [],
+
+    async submit(spec, { actor, idempotencyKey }) {
+      const version = await datasets.getVersion(spec.dataset, spec.version);
+      planOf(spec, version);
+      const job = await jobs.submit(
+        fit,
+        { ...spec, version: version.version },
+        { actor, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
+      );
+      await store.insert({
+        job_id: job.id,
+        dataset: spec.dataset,
+        dataset_version: version.version,
+        registered_model: spec.registeredModel ?? null,
+        run_id: null,
+        model_version: null,
+        created_by: actor.id,
+        created_ms: clock(),
+      });
+      return job;
+    },
+
+    async get(id) {
+      const row = await store.get(id);
+      if (row === undefined) throw notFound(`There is no training "${id}".`);
+      return trainingOf(row);
+    },
+
+    async list(model, before, limit) {
+      return Promise.all((await store.list(model, before, limit)).map(trainingOf));
+    },
+  };
+  return Object.assign(book, { routes: trainingRoutes(book) });
+}

@@ -1,0 +1,2 @@
+export { createTraining, type Trainings } from "./create-training.ts";
+export { trainingMigrations } from "./migrations.ts";

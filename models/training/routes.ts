@@ -1,0 +1,68 @@
+import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
+import { JobSchema } from "../../shared/jobs/index.ts";
+import type { TrainingBook } from "./create-training.ts";
+import {
+  SubmitQuery,
+  TrainingPage,
+  TrainingParams,
+  TrainingPosition,
+  TrainingSchema,
+  TrainingSpec,
+  TrainingsQuery,
+} from "./schemas.ts";
+
+const tag = "Training";
+const protocol = "ketline" as const;
+
+export function trainingRoutes(trainings: TrainingBook): readonly Route[] {
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/training",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Train a model",
+      description:
+        "Fits a model on one period of a data set, evaluates it on a later one, writes it as an ONNX graph with the " +
+        "preprocessing inside, logs an MLflow run and, with `registeredModel`, registers a version that takes the alias " +
+        "if it is better than the one that holds it. Clients of the model send its features by name, derived ones too.",
+      query: SubmitQuery,
+      body: TrainingSpec,
+      responses: { 202: { description: "The job that trains it", schema: JobSchema } },
+      handle: async ({ query, body, actor }) => json(await trainings.submit(body, { actor, ...query }), 202),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/training",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List trainings, newest first",
+      query: TrainingsQuery,
+      responses: { 200: { description: "One page of trainings", schema: TrainingPage } },
+      handle: async ({ query: { limit, cursor, model } }) => {
+        const found = await trainings.list(model, decodeCursor(TrainingPosition, cursor), limit + 1);
+        return json(
+          page(
+            found,
+            limit,
+            (training) => training,
+            ({ createdMs, id }) => ({ createdMs, id }),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/training/:id",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Follow a training",
+      params: TrainingParams,
+      responses: { 200: { description: "The training", schema: TrainingSchema } },
+      handle: async ({ params }) => json(await trainings.get(params.id)),
+    }),
+  ];
+}

@@ -1,0 +1,69 @@
+import type { Selectable } from "kysely";
+import type { Database } from "../../shared/database/index.ts";
+
+interface TrainingTable {
+  job_id: string;
+  dataset: string;
+  dataset_version: string;
+  registered_model: string | null;
+  /** Of the attempt that is under way or was the last. */
+  run_id: string | null;
+  model_version: number | null;
+  created_by: string;
+  created_ms: number;
+}
+
+interface Tables {
+  training: TrainingTable;
+}
+
+export type TrainingRow = Selectable<TrainingTable>;
+export type TrainingStore = ReturnType<typeof createTrainingStore>;
+
+export function createTrainingStore(database: Database) {
+  const tables = () => database.tables<Tables>();
+  return {
+    /** Both the request and the job write it, whichever comes first. */
+    async insert(row: TrainingRow): Promise<void> {
+      await tables()
+        .insertInto("training")
+        .values(row)
+        .onConflict((conflict) => conflict.column("job_id").doNothing())
+        .execute();
+    },
+
+    get: (jobId: string) =>
+      tables().selectFrom("training").selectAll().where("job_id", "=", jobId).executeTakeFirst(),
+
+    async update(
+      jobId: string,
+      change: Partial<Pick<TrainingRow, "run_id" | "model_version">>,
+    ): Promise<void> {
+      await tables().updateTable("training").set(change).where("job_id", "=", jobId).execute();
+    },
+
+    /** Newest first. */
+    list(
+      model: string | undefined,
+      before: { readonly createdMs: number; readonly id: string } | undefined,
+      limit: number,
+    ) {
+      let query = tables()
+        .selectFrom("training")
+        .selectAll()
+        .orderBy("created_ms", "desc")
+        .orderBy("job_id", "desc")
+        .limit(limit);
+      if (model !== undefined) query = query.where("registered_model", "=", model);
+      if (before !== undefined) {
+        query = query.where((where) =>
+          where.or([
+            where("created_ms", "<", before.createdMs),
+            where.and([where("created_ms", "=", before.createdMs), where("job_id", "<", before.id)]),
+          ]),
+        );
+      }
+      return query.execute();
+    },
+  };
+}

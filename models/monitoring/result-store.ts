@@ -46,6 +46,7 @@ interface AlertTable {
 }
 
 interface Tables {
+  monitor: { name: string; revision: number };
   monitor_result: ResultTable;
   monitor_signal: SignalTable;
   monitor_alert: AlertTable;
@@ -271,6 +272,12 @@ async function moveSignals(
   step: SignalStep,
 ): Promise<ReadonlyMap<SignalName, SignalMemory>> {
   const states = new Map<SignalName, SignalMemory>();
+  // Holds the monitor's row: what two windows add to the same memory must not be lost.
+  await trx
+    .updateTable("monitor")
+    .set((row) => ({ revision: row.ref("revision") }))
+    .where("name", "=", step.monitor)
+    .execute();
   for (const observation of step.observations) {
     const { monitor, series } = step;
     const { signal, value, threshold, outcome } = observation;

@@ -54,6 +54,7 @@ export interface CategoricalWindow {
   readonly kind: "categorical";
   readonly name: string;
   count: number;
+  /** And empty texts, where the reference has none as a level: a tensor of texts has no other way to lack a value. */
   nulls: number;
   /** Values that are neither text nor a number nor a truth value. */
   mistyped: number;
@@ -236,6 +237,7 @@ function addLevels(column: CategoricalWindow, frozen: CategoricalReference, adde
       const level = String(value).slice(0, longestLevel);
       const index = levels.get(level);
       if (index !== undefined) increment(column.counts, index);
+      else if (level === "") column.nulls++;
       else {
         column.unlisted++;
         unlisted.set(level, (unlisted.get(level) ?? 0) + 1);

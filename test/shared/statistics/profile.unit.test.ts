@@ -134,6 +134,18 @@ describe("window profiles", () => {
     expect(() => addValues(emptyWindow(reference), other, [])).toThrow(/against the reference/);
   });
 
+  it("take an empty text for a missing value, unless the reference has it as a level", () => {
+    const nullsAgainst = (levels: string[]) => {
+      const column: ProfileColumn = { name: "c", kind: "categorical", values: levels };
+      const reference = buildReferenceProfile([column], { seed: 1 });
+      const window = emptyWindow(reference);
+      addValues(window, reference, [{ name: "c", values: ["", "a", ""], priorities: [1, 2, 3] }]);
+      return window.columns[0]?.nulls;
+    };
+    expect(nullsAgainst(["a"])).toBe(2);
+    expect(nullsAgainst(["a", ""])).toBe(0);
+  });
+
   it("keep exact counts of the unlisted levels that they show", () => {
     const reference = buildReferenceProfile([{ name: "c", kind: "categorical", values: ["a"] }], { seed: 1 });
     const parts = Array.from({ length: 5 }, (_, part) => {

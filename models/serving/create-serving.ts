@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import path from "node:path";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -5,6 +6,7 @@ import type { Database } from "../../shared/database/index.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
 import { createCatalogue } from "./catalogue.ts";
+import { comparisonRoutes } from "./comparison-routes.ts";
 import { createDataPlane, type Observation } from "./data-plane.ts";
 import { createDeployments } from "./deployments.ts";
 import type { ModelSource } from "./model-source.ts";
@@ -16,6 +18,8 @@ import type { Serving } from "./serving.ts";
 import { createSessions, defaultSessionLimits, type SessionLimits } from "./sessions.ts";
 import { createStatistics } from "./statistics.ts";
 import { createDeploymentStore } from "./store.ts";
+import { createTallies } from "./tallies.ts";
+import { createTallyStore } from "./tally-store.ts";
 
 export interface ServingOptions {
   readonly database: Database;
@@ -42,9 +46,12 @@ export function createServing(options: ServingOptions): Serving {
     limits: { ...defaultSessionLimits, ...options.limits },
   });
   const statistics = createStatistics();
+  const tallyStore = createTallyStore(database, randomUUID());
+  const tallies = createTallies({ store: tallyStore, clock });
   const listeners = new Set<PredictionListener>();
   const observe = (observation: Observation) => {
     statistics.add(observation);
+    tallies.add(observation);
     for (const listener of listeners) {
       try {
         listener(observation.prediction);
@@ -78,16 +85,27 @@ export function createServing(options: ServingOptions): Serving {
       ...inferenceRoutes({ plane, catalogue, sessions, models, statistics }),
       ...scoringRoutes({ plane }),
       ...deploymentRoutes(deployments),
+      ...comparisonRoutes({ deployments, tallies, store: tallyStore }),
     ],
     jobKinds: [],
-    timers: [],
+    timers: [
+      { name: "serving-tallies", schedule: "*/20 * * * * *", run: () => tallies.flush() },
+      {
+        name: "serving-retention",
+        schedule: "0 17 3 * * *",
+        run: () => tallyStore.deleteBefore(clock() - keepTalliesMs),
+      },
+    ],
     onPrediction(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    flush: () => tallies.flush(),
     close: () => sessions.close(),
   };
 }
+
+const keepTalliesMs = 7 * 24 * 3_600_000;
 
 /** A change of a deployment waits this long for a new version to load. */
 const loadForChangeMs = 90_000;

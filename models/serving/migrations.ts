@@ -45,4 +45,36 @@ export const servingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0401-serving-tallies",
+    async up(schema) {
+      await schema.schema
+        .createTable("serving_tally")
+        .addColumn("deployment", "text", (column) => column.notNull())
+        .addColumn("revision", "bigint", (column) => column.notNull())
+        .addColumn("window_ms", "bigint", (column) => column.notNull())
+        .addColumn("variant", "text", (column) => column.notNull())
+        .addColumn("model_name", "text", (column) => column.notNull())
+        .addColumn("model_version", "text", (column) => column.notNull())
+        .addColumn("shadow", "integer", (column) => column.notNull())
+        .addColumn("instance", "text", (column) => column.notNull())
+        .addColumn("tally", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("serving_tally_key", [
+          "deployment",
+          "revision",
+          "window_ms",
+          "variant",
+          "model_name",
+          "model_version",
+          "shadow",
+          "instance",
+        ])
+        .execute();
+      await schema.schema
+        .createIndex("serving_tally_window")
+        .on("serving_tally")
+        .column("window_ms")
+        .execute();
+    },
+  },
 ];

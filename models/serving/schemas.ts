@@ -131,3 +131,63 @@ export const RevisionPage = z.object({
   items: z.array(DeploymentRevision),
   nextCursor: z.string().optional(),
 });
+
+const Estimate = z
+  .object({ value: z.number().nullable(), low: z.number().nullable(), high: z.number().nullable() })
+  .describe("With its interval of 95 %; null where there is too little to say");
+
+export const ComparisonQuery = z.object({
+  revision: z.coerce.number().int().min(1).optional().describe("The current one when not given"),
+  sinceMs: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe("Milliseconds since 1970; whole windows of 5 minutes"),
+});
+export const Comparison = z.object({
+  deployment: z.string(),
+  revision: z.int(),
+  baseline: z.string().describe("The variant with the largest weight"),
+  variants: z.array(
+    z.object({
+      variant: z.string(),
+      shadow: z.boolean(),
+      versions: z.array(z.string()).describe("Which model versions answered, as model/version"),
+      requests: z.int(),
+      rows: z.int(),
+      errors: z.record(z.string(), z.int()).describe("By kind"),
+      errorRate: Estimate,
+      latencyMs: z.object({
+        p50: z.number().nullable(),
+        p90: z.number().nullable(),
+        p95: z.number().nullable(),
+        p99: z.number().nullable(),
+      }),
+      outputs: z.array(
+        z.object({
+          name: z.string(),
+          count: z.int(),
+          mean: z.number().nullable(),
+          standardDeviation: z.number().nullable(),
+          min: z.number().nullable(),
+          max: z.number().nullable(),
+          nonFinite: z.int(),
+          labels: z.record(z.string(), z.int()),
+          otherLabels: z.int(),
+        }),
+      ),
+      comparedWith: z
+        .object({
+          variant: z.string(),
+          errorRateDifference: Estimate,
+          meanDifferences: z.array(z.object({ name: z.string(), difference: Estimate })),
+        })
+        .nullable(),
+      agreement: z
+        .array(z.object({ name: z.string(), rows: z.int(), rate: Estimate, meanDifference: Estimate }))
+        .describe("Of a shadow with what the caller got for the same rows"),
+    }),
+  ),
+});
+export type Comparison = z.infer<typeof Comparison>;

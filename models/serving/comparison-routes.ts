@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { json, type Route, route } from "../../shared/http/index.ts";
+import { compareVariants } from "./comparison.ts";
+import type { Deployments } from "./deployments.ts";
+import { Comparison, ComparisonQuery, DeploymentName } from "./schemas.ts";
+import { type Tallies, tallyWindowMs } from "./tallies.ts";
+import type { TallyStore } from "./tally-store.ts";
+
+export interface ComparisonRoutesOptions {
+  readonly deployments: Deployments;
+  readonly tallies: Tallies;
+  readonly store: TallyStore;
+}
+
+export function comparisonRoutes({ deployments, tallies, store }: ComparisonRoutesOptions): readonly Route[] {
+  return [
+    route({
+      protocol: "ketline",
+      method: "GET",
+      path: "/api/v1/deployments/:name/comparison",
+      role: "viewer",
+      tag: "Deployments",
+      summary: "Compare the variants of a revision on the traffic that they had",
+      description:
+        "Counts, errors, latencies and the distribution of predictions per variant, its difference from the variant " +
+        "with the largest weight, and how far shadows agree with what the callers got. Of this instance up to now, of " +
+        "others up to half a minute ago; kept for 7 days.",
+      params: z.object({ name: DeploymentName }),
+      query: ComparisonQuery,
+      responses: { 200: { description: "The comparison", schema: Comparison } },
+      handle: async ({ params, query }) => {
+        const { name } = params;
+        const revision = query.revision ?? (await deployments.getDeployment(name)).revision;
+        const { spec } = await deployments.getRevision(name, revision);
+        await tallies.flush();
+        const fromMs = Math.floor(query.sinceMs / tallyWindowMs) * tallyWindowMs;
+        const parts = await store.read(name, revision, fromMs);
+        const baseline = spec.variants.reduce((best, variant) =>
+          variant.weight > best.weight ? variant : best,
+        );
+        const variants = compareVariants(parts, baseline.name);
+        return json({ deployment: name, revision, baseline: baseline.name, variants });
+      },
+    }),
+  ];
+}

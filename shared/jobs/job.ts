@@ -32,7 +32,10 @@ export interface JobKind<Spec = unknown, Result = unknown> {
   readonly spec: z.ZodType<Spec>;
   /** The role that may submit and cancel it. */
   readonly role: Role;
-  /** 3 by default. A KetlineError of kind invalid, not_found, conflict or forbidden is not tried again. */
+  /**
+   * 3 by default. A KetlineError of kind invalid, not_found, conflict, forbidden, unsupported or too_large is
+   * not tried again.
+   */
   readonly maxAttempts?: number;
   /** One hour by default. */
   readonly timeoutMs?: number;

@@ -340,18 +340,6 @@ export function createJobStore(database: Database) {
         .execute();
       return rows.map((row) => row.id);
     },
-
-    /** How many jobs there are in each state that is not an end. */
-    async backlog(): Promise<{ readonly queued: number; readonly running: number }> {
-      const rows = await db
-        .selectFrom("job")
-        .select(["state", (is) => is.fn.countAll<number>().as("jobs")])
-        .where("state", "in", ["queued", "running"])
-        .groupBy("state")
-        .execute();
-      const count = (state: JobState) => Number(rows.find((row) => row.state === state)?.jobs ?? 0);
-      return { queued: count("queued"), running: count("running") };
-    },
   };
 }
 

@@ -8,6 +8,7 @@ import { createMonitoring, monitoringMigrations } from "./models/monitoring/inde
 import { createRegistry, registryMigrations } from "./models/registry/index.ts";
 import { createServing, servingMigrations } from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
+import { createTraining, trainingMigrations } from "./models/training/index.ts";
 import { createQuantum, quantumMigrations } from "./quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
@@ -54,6 +55,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...datasetMigrations,
     ...trackingMigrations,
     ...registryMigrations,
+    ...trainingMigrations,
     ...servingMigrations,
     ...monitoringMigrations,
     ...quantumMigrations,
@@ -78,44 +80,25 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     instanceId,
   });
 
-  const datasets = createDatasets({ database, blobs, jobs, workers, clock, audit, config });
-  const tracking = createTracking({ database, blobs, clock, audit, config });
-  const registry = createRegistry({ database, blobs, tracking, clock, audit });
-  const { dataDirectory } = config;
-  const serving = createServing({ database, blobs, models: registry, audit, clock, logger, dataDirectory });
-  const monitoring = createMonitoring({
-    database,
-    blobs,
-    jobs,
-    workers,
-    clock,
-    audit,
-    logger,
-    serving,
-    registry,
-    datasets,
-    signingKey,
-  });
-  const quantum = createQuantum({
-    database,
-    blobs,
-    links,
-    jobs,
-    workers,
-    clock,
-    audit,
-    logger,
-    config,
-    tracking,
-  });
+  const ground = { config, database, blobs, jobs, workers, clock, audit, logger };
+  const datasets = createDatasets(ground);
+  const tracking = createTracking(ground);
+  const registry = createRegistry({ ...ground, tracking });
+  const training = createTraining({ ...ground, datasets, tracking, registry });
+  const serving = createServing({ ...ground, models: registry, dataDirectory: config.dataDirectory });
+  const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey });
+  const quantum = createQuantum({ ...ground, links, tracking });
   const environments = createEnvironments();
 
-  const ground: Capability[] = [jobs, identity, audit, blobEndpoint];
   const capabilities: Capability[] = [
-    ...ground,
+    jobs,
+    identity,
+    audit,
+    blobEndpoint,
     datasets,
     tracking,
     registry,
+    training,
     serving,
     monitoring,
     quantum,

@@ -152,7 +152,11 @@ function unquoted(scalar: string): string {
   if (scalar.startsWith("'") && scalar.endsWith("'")) return scalar.slice(1, -1).replaceAll("''", "'");
   if (scalar.startsWith('"') && scalar.endsWith('"')) {
     try {
-      return JSON.parse(scalar) as string;
+      // Two escapes of YAML that JSON does not have.
+      const json = scalar.replace(/\\(x[\dA-Fa-f]{2}|.)/g, (escape, rest: string) =>
+        rest.length === 3 ? `\\u00${rest.slice(1)}` : rest === " " ? " " : escape,
+      );
+      return JSON.parse(json) as string;
     } catch {
       return scalar.slice(1, -1);
     }

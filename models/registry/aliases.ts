@@ -7,11 +7,11 @@ import { findModel, versionUid } from "./store/models.ts";
 import type { ModelRow } from "./store/tables.ts";
 import {
   findAlias,
+  findNewest,
   findVersion,
   type LoadedVersion,
   loadVersions,
   deleteAlias as remove,
-  selectVersions,
   upsertAlias,
 } from "./store/versions.ts";
 import { noVersion } from "./versions.ts";
@@ -72,7 +72,7 @@ export async function findByAlias(
   if (model === undefined) return null;
   const version =
     alias.toLowerCase() === "latest"
-      ? (await selectVersions(store, model.model_uid))[0]?.version
+      ? await findNewest(store, model.model_uid)
       : await findAlias(store, model.model_uid, alias);
   if (version === undefined) return null;
   const [loaded] = await loadVersions(store, [versionUid(model.model_uid, version)]);

@@ -107,7 +107,7 @@ async function versionBehind(
   source: string,
 ): Promise<{ readonly name: string; readonly version: VersionRow }> {
   const match = /^models:\/([^/@]+)(?:\/([^/]+)|@([^/]+))$/.exec(source);
-  const name = decodeURIComponent(match?.[1] ?? "");
+  const name = decoded(match?.[1] ?? "");
   if (name === "") {
     throw invalid(
       `Invalid model version source: '${source}'. models:/<name>/<version>, models:/<name>@<alias> and models:/m-<id> are understood.`,

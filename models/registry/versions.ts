@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { comparisonsOf, orderOf } from "../tracking/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
-import { asksForPrompts, requireModel, type Tag } from "./models.ts";
+import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";
 import type { SearchVersions } from "./schemas.ts";
 import { resolveSource } from "./sources.ts";
@@ -254,10 +254,8 @@ export async function latestVersions(
   stages: readonly string[],
 ): Promise<readonly LoadedVersion[]> {
   const wanted = stages.map(stageOf);
-  const seen = new Set<Stage>();
-  return (await listVersions(context, name)).filter(
-    ({ stage }) => (wanted.length === 0 || wanted.includes(stage)) && !seen.has(stage) && seen.add(stage),
-  );
+  const { latest } = await getModel(context, name);
+  return latest.filter(({ stage }) => wanted.length === 0 || wanted.includes(stage));
 }
 
 export async function searchVersions(

@@ -10,13 +10,27 @@ const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.ur
  * `.venv/bin/python` of the checkout. Without it those tests are left out, aloud; in CI that is a failure.
  */
 export function pythonPath(): string | undefined {
-  const named = process.env.KETLINE_TEST_PYTHON;
-  const python = named === undefined || named === "" ? path.join(root, ".venv/bin/python") : named;
+  return environment("KETLINE_TEST_PYTHON", ".venv", "requirements.txt", true);
+}
+
+/** The same for MLflow 2, in an environment of its own: KETLINE_TEST_PYTHON_MLFLOW2, or `.venv-mlflow2/bin/python`. */
+export function mlflow2PythonPath(): string | undefined {
+  return environment("KETLINE_TEST_PYTHON_MLFLOW2", ".venv-mlflow2", "requirements-mlflow2.txt", false);
+}
+
+function environment(
+  variable: string,
+  directory: string,
+  requirements: string,
+  isNeededInCi: boolean,
+): string | undefined {
+  const named = process.env[variable];
+  const python = named === undefined || named === "" ? path.join(root, directory, "bin/python") : named;
   if (existsSync(python)) return python;
-  const remedy =
-    "Run: python3 -m venv .venv && .venv/bin/pip install -r test/clients/requirements.txt (or set KETLINE_TEST_PYTHON).";
-  if (process.env.CI === "true")
+  const remedy = `Run: python3 -m venv ${directory} && ${directory}/bin/pip install -r test/clients/${requirements} (or set ${variable}).`;
+  if (isNeededInCi && process.env.CI === "true") {
     throw new Error(`No ${python}: client tests must not be skipped in CI. ${remedy}`);
+  }
   console.warn(`Tests with Python clients are SKIPPED: there is no ${python}. ${remedy}`);
   return undefined;
 }

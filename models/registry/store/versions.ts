@@ -61,6 +61,18 @@ export function findVersion({ db }: Store, versionUid: string): Promise<VersionR
     .executeTakeFirst();
 }
 
+/** The highest number that a version of the model has. */
+export async function findNewest({ db }: Store, modelUid: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom("registry_version")
+    .select("version")
+    .where("model_uid", "=", modelUid)
+    .orderBy("version", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.version;
+}
+
 export function selectVersions({ db }: Store, modelUid: string): Promise<VersionRow[]> {
   return db
     .selectFrom("registry_version")

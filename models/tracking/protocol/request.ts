@@ -27,7 +27,7 @@ export async function readRequest<Value>(
   if (!isPresent(raw.run_id) && isPresent(raw.run_uuid)) raw.run_id = raw.run_uuid;
   const parsed = schema.safeParse(raw);
   if (!parsed.success) throw mlflowInvalid(parsed.error, raw, note);
-  refuseNul(raw);
+  refuseUnstorable(raw);
   return parsed.data;
 }
 
@@ -92,13 +92,17 @@ function withoutNulls(value: Record<string, unknown>): Record<string, unknown> {
   return value;
 }
 
-/** PostgreSQL cannot store the character NUL; both databases refuse it alike. */
-function refuseNul(value: unknown, path = ""): void {
-  if (typeof value === "string" && value.includes("\0")) {
-    throw invalid(`Invalid value for parameter '${path}' supplied: it holds the character NUL (U+0000).`);
+/** PostgreSQL stores neither NUL nor half of a surrogate pair; both databases refuse them alike. */
+function refuseUnstorable(value: unknown, path = ""): void {
+  if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) {
+    throw invalid(
+      `Invalid value for parameter '${path}' supplied: it holds the character NUL (U+0000) or half of a surrogate pair.`,
+    );
   }
   if (typeof value !== "object" || value === null) return;
-  for (const [key, field] of Object.entries(value)) refuseNul(field, path === "" ? key : `${path}.${key}`);
+  for (const [key, field] of Object.entries(value)) {
+    refuseUnstorable(field, path === "" ? key : `${path}.${key}`);
+  }
 }
 
 const seeDocumentation = " See the API docs for more information about request parameters.";

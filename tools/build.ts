@@ -66,7 +66,7 @@ function indexFunctions(): number {
     cpSync(directory, elsewhere, { recursive: true });
     const child = spawnSync(
       process.execPath,
-      [...process.execArgv, path.join(root, "test/support/functions-process.ts"), elsewhere, "index"],
+      [...process.execArgv, path.join(root, "test/support/functions.child.ts"), elsewhere, "index"],
       { cwd: elsewhere, env: { PATH: process.env.PATH, HOME: elsewhere }, encoding: "utf8" },
     );
     if (child.status !== 0) throw new Error(`The package does not load:\n${child.stderr}`);

@@ -46,7 +46,7 @@ export async function startFunctionsApp(
   mode: "buffered" | "streaming",
 ): Promise<FunctionsApp> {
   const data = await mkdtemp(path.join(tmpdir(), "ketline-functions-"));
-  const child = fork(path.join(import.meta.dirname, "functions-process.ts"), [packageDirectory, mode], {
+  const child = fork(path.join(import.meta.dirname, "functions.child.ts"), [packageDirectory, mode], {
     execArgv: node,
     cwd: data,
     stdio: ["ignore", "ignore", "pipe", "ipc"],

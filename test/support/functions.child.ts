@@ -1,7 +1,7 @@
 import { loadPackage } from "./functions-core.ts";
 import { startFunctionsHost } from "./functions-host.ts";
 
-// The process that stands for one instance: node functions-process.ts <package> index|buffered|streaming
+// The process that stands for one instance: node functions.child.ts <package> index|buffered|streaming
 // The library keeps its settings per process, so each mode has its own.
 
 const [directory = "", mode = "index"] = process.argv.slice(2);

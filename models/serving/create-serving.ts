@@ -41,6 +41,7 @@ export function createServing(options: ServingOptions): Serving {
   const catalogue = createCatalogue({ store, models, clock, logger });
   const sessions = createSessions({
     blobs,
+    models,
     clock,
     directory: path.join(options.dataDirectory, "cache", "models"),
     limits: { ...defaultSessionLimits, ...options.limits },

@@ -12,12 +12,14 @@ export interface ModelSource {
   }>;
   /** Newest first. @throws notFound */
   listVersions(name: string): Promise<readonly ServableVersion[]>;
+  /** Where a version's files lie: a blob key prefix without a trailing slash. @throws notFound, invalid */
+  artifactPrefix(name: string, version: number): Promise<string>;
 }
 
 /** A registered version. */
 export interface ServableVersion {
   readonly name: string;
   readonly version: number;
-  /** A blob key prefix without a trailing slash. */
+  /** Says whether the same number still means the same files: a model may have been deleted and made anew. */
   readonly storageLocation: string;
 }

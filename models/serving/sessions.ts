@@ -6,7 +6,7 @@ import type { HostAnswer } from "./host-messages.ts";
 import { type AskOptions, createHosts, type Host } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
 import { createModelFiles } from "./model-files.ts";
-import type { ServableVersion } from "./model-source.ts";
+import type { ModelSource, ServableVersion } from "./model-source.ts";
 import { createQuarantine } from "./quarantine.ts";
 import { defaultInlineRule, type InlineRule, openServedModel, type ServedModel } from "./served-model.ts";
 
@@ -67,6 +67,7 @@ export const defaultSessionLimits: SessionLimits = {
 
 export interface SessionsOptions {
   readonly blobs: BlobStore;
+  readonly models: Pick<ModelSource, "artifactPrefix">;
   /** On the local disk, for the files of models. */
   readonly directory: string;
   readonly clock: Clock;
@@ -82,7 +83,7 @@ interface Entry {
   retired: boolean;
 }
 
-export function createSessions({ blobs, directory, clock, limits }: SessionsOptions): Sessions {
+export function createSessions({ blobs, models, directory, clock, limits }: SessionsOptions): Sessions {
   const folder = path.resolve(directory);
   const quarantine = createQuarantine(clock);
   const files = createModelFiles({
@@ -142,7 +143,8 @@ export function createSessions({ blobs, directory, clock, limits }: SessionsOpti
     quarantine.check(key);
     const limit: AskOptions = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
     try {
-      return await files.withFolder(version.storageLocation, async (modelDirectory) => {
+      const prefix = await models.artifactPrefix(version.name, version.version);
+      return await files.withFolder(prefix, async (modelDirectory) => {
         const request = { kind: "load", key, directory: modelDirectory, limits: inspection(limits) } as const;
         return loaded(await hosts.ask(host, request, limit));
       });

@@ -70,7 +70,7 @@ function testModels(blobs: BlobStore): TestModels {
   return {
     async register(name, files) {
       const version = (versions.get(name)?.length ?? 0) + 1;
-      const storageLocation = `models/${name}/${version}/files`;
+      const prefix = `models/${name}/${version}/files`;
       for (const [path, content] of Object.entries(files)) {
         const bytes =
           typeof content === "string"
@@ -78,9 +78,12 @@ function testModels(blobs: BlobStore): TestModels {
             : content instanceof Uint8Array
               ? content
               : bytesOf(content);
-        await blobs.put(`${storageLocation}/${path}`, bytes);
+        await blobs.put(`${prefix}/${path}`, bytes);
       }
-      versions.set(name, [...(versions.get(name) ?? []), { name, version, storageLocation }]);
+      versions.set(name, [
+        ...(versions.get(name) ?? []),
+        { name, version, storageLocation: `test:/${prefix}` },
+      ]);
       revision++;
       return version;
     },
@@ -113,6 +116,7 @@ function testModels(blobs: BlobStore): TestModels {
     async listModels() {
       return { items: [...versions].map(([name, all]) => ({ name, newestVersion: all.length })) };
     },
+    artifactPrefix: async (name, version) => `models/${name}/${version}/files`,
     revision: async () => revision,
   };
 }

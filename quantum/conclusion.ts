@@ -82,7 +82,12 @@ export async function conclude(
     });
     return `${verdict.verdict}: ${verdict.reasons.join(" ")}`;
   });
-  await journal.step("log", () => logToRun(journal, histogram, options));
+  try {
+    await journal.step("log", () => logToRun(journal, histogram, options));
+  } catch {
+    // The step is written down as failed, with its reason; the result stands without it.
+    options.signal.throwIfAborted();
+  }
 }
 
 /** The workspace's job was cancelled, by whoever. */
@@ -129,7 +134,6 @@ function topOf(histogram: Histogram) {
   return { top: [...top], otherOutcomes, otherShots };
 }
 
-/** A run that cannot be logged to does not undo a result: the step says why it was left out. */
 async function logToRun(journal: Journal, histogram: Histogram, { tracking, actor }: ConclusionOptions) {
   const { record } = journal;
   const { log, name } = record.submission;

@@ -1,4 +1,4 @@
-import { invalid } from "../shared/errors.ts";
+import { invalid, isKetlineError } from "../shared/errors.ts";
 import { readEstimate } from "./estimates.ts";
 import type { Journal } from "./journal.ts";
 import { type Findings, passGates } from "./policy.ts";
@@ -113,13 +113,17 @@ export class GateRefusal extends Error {
   }
 }
 
-/** Parameters that the estimator refuses are a fault of the estimate, not of the program. */
+/** The estimator follows the program as it runs, loops and all; what takes longer is left without an estimate. */
+const estimateLimitMs = 60_000;
+
+/** Parameters that the estimator refuses, or its limits, are a fault of the estimate and not of the program. */
 async function estimate(program: Program, parameters: unknown, simulator: Simulator, call: SimulatorCall) {
   try {
-    const [raw] = await simulator.estimate(program, [parameters], call);
+    const limited = { ...call, timeLimitMs: estimateLimitMs };
+    const [raw] = await simulator.estimate(program, [parameters], limited);
     return readEstimate(raw);
   } catch (error) {
-    if (!(error instanceof ProgramError)) throw error;
+    if (!(error instanceof ProgramError) && !isKetlineError(error, "too_large")) throw error;
     return { status: "failed", code: "", message: error.message } as const;
   }
 }

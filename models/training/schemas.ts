@@ -6,11 +6,15 @@ import { instantMs } from "./data/instants.ts";
 const ColumnName = z.string().min(1).max(500);
 
 /** The names of a graph's inputs; what callers write in their requests. */
-const FeatureName = z
+export const FeatureName = z
   .string()
   .min(1)
   .max(200)
-  .refine((name) => !/\p{Cc}/u.test(name), "must not have control characters");
+  .refine((name) => !/\p{Cc}/u.test(name), "must not have control characters")
+  .refine(
+    (name) => !/^(label|probabilities|prediction|ketline:.*)$/.test(name),
+    "is taken by the model itself; give the feature another name",
+  );
 
 const timeParts = ["hour", "dayOfWeek", "dayOfMonth", "month", "year"] as const;
 
@@ -22,7 +26,8 @@ const Derived = z.strictObject({
 });
 
 const Feature = z.strictObject({
-  column: FeatureName.describe("A column of the data set, or a derived one"),
+  column: ColumnName.describe("A column of the data set, or a derived one"),
+  name: FeatureName.optional().describe("What clients of the model call it; as the column when not given"),
   kind: z
     .enum(["numeric", "categorical"])
     .optional()

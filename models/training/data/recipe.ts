@@ -1,7 +1,14 @@
 import { quoteName, quoteText } from "../../../shared/duckdb/index.ts";
 import { invalid } from "../../../shared/errors.ts";
 import type { Column } from "../../datasets/index.ts";
-import type { Condition, Derived, Split, Target, TrainingSpec } from "../schemas.ts";
+import {
+  type Condition,
+  type Derived,
+  FeatureName,
+  type Split,
+  type Target,
+  type TrainingSpec,
+} from "../schemas.ts";
 import { instantMs, isoInstant } from "./instants.ts";
 
 /** One input of a model and where its values come from. Stored with the model, so that it can be fed again. */
@@ -45,7 +52,7 @@ export function recipeOf(spec: TrainingSpec, columns: readonly Column[]): Recipe
       throw invalid(`features: "${feature.column}" is text and cannot be numeric.`);
     }
     return {
-      name: feature.column,
+      name: nameOf(feature),
       kind: feature.kind ?? (text ? "categorical" : "numeric"),
       input: text ? "text" : "number",
       source,
@@ -54,6 +61,14 @@ export function recipeOf(spec: TrainingSpec, columns: readonly Column[]): Recipe
   const twice = features.find(({ name }, index) => features.findIndex((one) => one.name === name) < index);
   if (twice !== undefined) throw invalid(`features: "${twice.name}" is named twice.`);
   return { task: spec.task, target: spec.target, features };
+}
+
+function nameOf({ name, column }: TrainingSpec["features"][number]): string {
+  const parsed = FeatureName.safeParse(name ?? column);
+  if (parsed.success) return parsed.data;
+  throw invalid(`features: the name "${name ?? column}" ${parsed.error.issues[0]?.message}.`, {
+    field: "features",
+  });
 }
 
 function sourceOf(

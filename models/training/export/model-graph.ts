@@ -73,15 +73,20 @@ interface Head {
 function binaryHead(score: string): Head {
   return {
     outputs: [tensorInfo("label", "int64", ["N"]), tensorInfo("probabilities", "float32", ["N", 2])],
-    initializers: [tensor("zero", Float64Array.of(0), [1, 1]), tensor("flat", BigInt64Array.of(-1n))],
+    initializers: [
+      tensor("ketline:zero", Float64Array.of(0), [1, 1]),
+      tensor("ketline:flat", BigInt64Array.of(-1n)),
+    ],
     nodes: [
-      node("Neg", [score], ["score.negative"]),
-      node("Concat", ["score.negative", score], ["scores"], { axis: { int: 1 } }),
-      node("Sigmoid", ["scores"], ["probabilities.double"]),
-      node("Cast", ["probabilities.double"], ["probabilities"], { to: { int: elementTypeCode("float32") } }),
-      node("GreaterOrEqual", [score, "zero"], ["positive"]),
-      node("Cast", ["positive"], ["label.column"], { to: { int: elementTypeCode("int64") } }),
-      node("Reshape", ["label.column", "flat"], ["label"]),
+      node("Neg", [score], ["ketline:score.negative"]),
+      node("Concat", ["ketline:score.negative", score], ["ketline:scores"], { axis: { int: 1 } }),
+      node("Sigmoid", ["ketline:scores"], ["ketline:probabilities.double"]),
+      node("Cast", ["ketline:probabilities.double"], ["probabilities"], {
+        to: { int: elementTypeCode("float32") },
+      }),
+      node("GreaterOrEqual", [score, "ketline:zero"], ["ketline:positive"]),
+      node("Cast", ["ketline:positive"], ["ketline:label.column"], { to: { int: elementTypeCode("int64") } }),
+      node("Reshape", ["ketline:label.column", "ketline:flat"], ["label"]),
     ],
   };
 }

@@ -9,6 +9,7 @@ type Tensors = ReturnType<typeof tensor>[];
 /**
  * The linear model with its preprocessing as ONNX operators: from one input per feature to the score, in double
  * precision throughout, so that only the rounding of the output to float32 is left between the graph and the trainer.
+ * Tensors inside are named `ketline:…`, which no feature may be.
  */
 export function linearGraph(encoding: Encoding, fit: LinearFit): PredictorGraph {
   const nodes: Nodes = [];
@@ -25,10 +26,10 @@ export function linearGraph(encoding: Encoding, fit: LinearFit): PredictorGraph 
     }
     offset += length;
   }
-  initializers.push(tensor("intercept", Float64Array.of(fit.intercept), [1, 1]));
+  initializers.push(tensor("ketline:intercept", Float64Array.of(fit.intercept), [1, 1]));
   if (terms.length === 0) terms.push(zeroTerm(categorical, nodes, initializers));
-  nodes.push(node("Sum", [...terms, "intercept"], ["score"]));
-  return { nodes, initializers, score: "score" };
+  nodes.push(node("Sum", [...terms, "ketline:intercept"], ["ketline:score"]));
+  return { nodes, initializers, score: "ketline:score" };
 }
 
 /** All numbers side by side: `where(missing, fill, x)`, standardised, times the weights; plus the indicators. */
@@ -41,44 +42,44 @@ function numericTerms(encoding: Encoding, fit: LinearFit, nodes: Nodes, initiali
   };
   const names = numeric.map(({ name }) => name);
   nodes.push(
-    node("Concat", names, ["numbers.float"], { axis: { int: 1 } }),
-    node("Cast", ["numbers.float"], ["numbers"], { to: { int: elementTypeCode("float64") } }),
-    node("IsNaN", ["numbers"], ["numbers.nan"]),
-    node("IsInf", ["numbers"], ["numbers.infinite"]),
-    node("Or", ["numbers.nan", "numbers.infinite"], ["numbers.missing"]),
+    node("Concat", names, ["ketline:numbers.float"], { axis: { int: 1 } }),
+    node("Cast", ["ketline:numbers.float"], ["ketline:numbers"], { to: { int: elementTypeCode("float64") } }),
+    node("IsNaN", ["ketline:numbers"], ["ketline:numbers.nan"]),
+    node("IsInf", ["ketline:numbers"], ["ketline:numbers.infinite"]),
+    node("Or", ["ketline:numbers.nan", "ketline:numbers.infinite"], ["ketline:numbers.missing"]),
     node(
       "Where",
       [
-        "numbers.missing",
+        "ketline:numbers.missing",
         row(
-          "numbers.fill",
+          "ketline:numbers.fill",
           numeric.map(({ fill }) => fill),
         ),
-        "numbers",
+        "ketline:numbers",
       ],
-      ["numbers.filled"],
+      ["ketline:numbers.filled"],
     ),
     node(
       "Sub",
       [
-        "numbers.filled",
+        "ketline:numbers.filled",
         row(
-          "numbers.mean",
+          "ketline:numbers.mean",
           numeric.map(({ mean }) => mean),
         ),
       ],
-      ["numbers.centred"],
+      ["ketline:numbers.centred"],
     ),
     node(
       "Div",
       [
-        "numbers.centred",
+        "ketline:numbers.centred",
         row(
-          "numbers.sd",
+          "ketline:numbers.sd",
           numeric.map(({ sd }) => sd),
         ),
       ],
-      ["numbers.standard"],
+      ["ketline:numbers.standard"],
     ),
   );
   const weights = (name: string, values: readonly number[]): string => {
@@ -86,15 +87,27 @@ function numericTerms(encoding: Encoding, fit: LinearFit, nodes: Nodes, initiali
     return name;
   };
   const own = [...fit.weights.subarray(0, numeric.length)];
-  nodes.push(node("MatMul", ["numbers.standard", weights("numbers.weights", own)], ["numbers.score"]));
-  if (!numeric.some(({ indicator }) => indicator)) return ["numbers.score"];
+  nodes.push(
+    node(
+      "MatMul",
+      ["ketline:numbers.standard", weights("ketline:numbers.weights", own)],
+      ["ketline:numbers.score"],
+    ),
+  );
+  if (!numeric.some(({ indicator }) => indicator)) return ["ketline:numbers.score"];
   let next = numeric.length;
   const missing = numeric.map(({ indicator }) => (indicator ? (fit.weights[next++] ?? 0) : 0));
   nodes.push(
-    node("Cast", ["numbers.missing"], ["missing"], { to: { int: elementTypeCode("float64") } }),
-    node("MatMul", ["missing", weights("missing.weights", missing)], ["missing.score"]),
+    node("Cast", ["ketline:numbers.missing"], ["ketline:missing"], {
+      to: { int: elementTypeCode("float64") },
+    }),
+    node(
+      "MatMul",
+      ["ketline:missing", weights("ketline:missing.weights", missing)],
+      ["ketline:missing.score"],
+    ),
   );
-  return ["numbers.score", "missing.score"];
+  return ["ketline:numbers.score", "ketline:missing.score"];
 }
 
 /** The weight of the row's level: its index, the last one for an unknown level, looked up among weights that end in 0. */
@@ -105,7 +118,7 @@ function levelTerm(
   nodes: Nodes,
   initializers: Tensors,
 ): string {
-  const prefix = `levels.${index}`;
+  const prefix = `ketline:levels.${index}`;
   const unknown = feature.levels.length;
   const padded = new Float64Array(unknown + 1);
   padded.set(weights);

@@ -32,7 +32,7 @@ export const linearTrainer: Trainer = {
     }
     const sampleWeights = classWeights(rows, algorithm);
     const losses: number[] = [];
-    const fit = fitLinear(design, rows.target, {
+    const fit = solve(design, rows.target, {
       loss: task === "binary" ? "logistic" : "squared",
       l2: algorithm.l2,
       ...(sampleWeights === undefined ? {} : { sampleWeights }),
@@ -56,6 +56,15 @@ export const linearTrainer: Trainer = {
     };
   },
 };
+
+function solve(...problem: Parameters<typeof fitLinear>): LinearFit {
+  try {
+    return fitLinear(...problem);
+  } catch (error) {
+    if (error instanceof RangeError) throw invalid(error.message, { field: "algorithm.l2", cause: error });
+    throw error;
+  }
+}
 
 function checkTarget({ target, rows }: TrainingRows, task: FitRequest["task"]): void {
   if (task === "regression") return;

@@ -88,12 +88,8 @@ async function compareMonths(client: Client, checks: Checks, version: string): P
 /** The predictions of the step before were captured; they are written out within a second. */
 async function judgeServed(client: Client, checks: Checks): Promise<void> {
   await sleep(1_500);
-  const evaluation = await client.send<{ job: DemoJob } | DemoJob>(
-    "POST",
-    `/api/v1/monitors/${served}/evaluate`,
-    {},
-  );
-  await client.follow(jobOf(evaluation), "judge what was served", () => "compared with the training profile");
+  const evaluation = await client.send<DemoJob>("POST", `/api/v1/monitors/${served}/evaluate`, {});
+  await client.follow(evaluation, "judge what was served", () => "compared with the training profile");
   const result = await client.get<Result>(`/api/v1/monitors/${served}/results/latest`);
   table(
     ["column", "effect, 1 = threshold", "verdict"],
@@ -140,7 +136,7 @@ async function judge(
   const jobs: DemoJob[] = [];
   for (const [fromMs, toMs] of windows) {
     const window = { dataset, version, timeColumn: "date", fromMs, toMs };
-    jobs.push(jobOf(await client.send("POST", `/api/v1/monitors/${monitor}/evaluate`, { window })));
+    jobs.push(await client.send("POST", `/api/v1/monitors/${monitor}/evaluate`, { window }));
   }
   const bar = progressBar(monitor);
   for (const [index, job] of jobs.entries()) {
@@ -152,10 +148,6 @@ async function judge(
     `/api/v1/monitors/${monitor}/results?series=dataset:${dataset}&limit=100`,
   );
   return items.toSorted((a, b) => a.windowStartMs - b.windowStartMs);
-}
-
-function jobOf(reply: { readonly job: DemoJob } | DemoJob): DemoJob {
-  return "job" in reply ? reply.job : reply;
 }
 
 function delayOf(result: Result): ColumnResult | undefined {

@@ -7,7 +7,7 @@ import { type Client, createClient } from "./client.ts";
 import { dataset, registerFlights } from "./data.ts";
 import { monthly, served, watchDrift, watchServed, weekly } from "./drift.ts";
 import { runQuantum } from "./quantum.ts";
-import { startDemoServer } from "./server.ts";
+import { type DemoServer, startDemoServer } from "./server.ts";
 import { type Answer, deploy, deployment, predict, readFlights, rollback } from "./serving.ts";
 import { bold, dim, green, heading, progressBar, red, say, table } from "./terminal.ts";
 import { model, type TrainingResult, trainLateFlights } from "./training.ts";
@@ -25,9 +25,10 @@ const started = Date.now();
 
 await rm(dataDirectory, { recursive: true, force: true });
 const scratch = await mkdtemp(path.join(tmpdir(), "ketline-demo-"));
-const server = await startDemoServer(dataDirectory);
 const checks = createChecks();
+let server: DemoServer | undefined;
 try {
+  server = await startDemoServer(dataDirectory);
   say(`${bold("Ketline")} ${dim(`at ${server.url}, everything it keeps is in .ketline/demo`)}`);
   await play(createClient(server.url), checks);
   summary(checks);
@@ -39,7 +40,7 @@ try {
   say(`\n${red("The demo stopped.")} ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 } finally {
-  await server.stop();
+  await server?.stop();
   await rm(scratch, { recursive: true, force: true });
 }
 if (checks.failed.length > 0) process.exitCode = 1;
@@ -66,7 +67,7 @@ async function play(client: Client, told: Checks): Promise<void> {
   );
 
   heading(3, "Serving", "March's flights, asked over HTTP by the Open Inference Protocol.");
-  await deploy(client, 1, "first release");
+  const release = await deploy(client, 1, "first release");
   await watchServed(client);
   await serveMarch(client, told);
 
@@ -86,7 +87,7 @@ async function play(client: Client, told: Checks): Promise<void> {
   );
   describeTraining(second);
   describeComparison(second, told);
-  await rollBackAndForward(client, told);
+  await rollBackAndForward(client, told, release.revision);
 
   await runQuantum(client, told);
 }
@@ -176,11 +177,11 @@ function describeComparison(result: TrainingResult, told: Checks): void {
 }
 
 /** Whoever won: version 2 is released, taken back and released again, and each time the answers say who gave them. */
-async function rollBackAndForward(client: Client, told: Checks): Promise<void> {
+async function rollBackAndForward(client: Client, told: Checks, revision: number): Promise<void> {
   const [flight] = await readFlights(scratch, "2001-05-20", "2001-05-21", 0.01);
   if (flight === undefined) throw new Error("No flight of May was found.");
   const ask = (): Promise<Answer> => predict(client, [flight]);
-  const released = await deploy(client, 2, "the demo tries the second version");
+  const released = await deploy(client, 2, "the demo tries the second version", revision);
   const rows: (string | number)[][] = [];
   const expectAnswer = async (what: string, revision: number, version: string) => {
     const answer = await ask();

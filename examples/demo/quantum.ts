@@ -33,7 +33,7 @@ export async function runQuantum(client: Client, checks: Checks): Promise<void> 
   );
   for (const { file, language, name, uniform } of programs) {
     const source = await readFile(new URL(`../quantum/${file}`, import.meta.url), "utf8");
-    const submitted = await client.send<QuantumJob & { job?: DemoJob }>("POST", "/api/v1/quantum/jobs", {
+    const submitted = await client.send<DemoJob>("POST", "/api/v1/quantum/jobs", {
       name,
       language,
       source,
@@ -41,8 +41,7 @@ export async function runQuantum(client: Client, checks: Checks): Promise<void> 
       expected: { uniform },
       policy: { maxPhysicalQubits: 1_000_000 },
     });
-    const job = await client.get<DemoJob>(`/api/v1/jobs/${submitted.job?.id ?? submitted.id}`);
-    await client.follow(job, name, () => `${shots.toLocaleString("en-US")} shots`);
+    await client.follow(submitted, name, () => `${shots.toLocaleString("en-US")} shots`);
     const done = await client.get<QuantumJob>(`/api/v1/quantum/jobs/${submitted.id}`);
     const estimate = done.estimate;
     say(

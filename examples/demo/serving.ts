@@ -37,10 +37,20 @@ export async function readFlights(
   });
 }
 
-/** Serves one version to everybody: a new revision of the deployment. */
-export function deploy(client: Client, version: number, reason: string): Promise<Deployment> {
+/**
+ * Serves one version to everybody: a new revision of the deployment.
+ *
+ * @param revision the one that is changed; should somebody else have changed it meanwhile, nothing happens
+ */
+export function deploy(
+  client: Client,
+  version: number,
+  reason: string,
+  revision?: number,
+): Promise<Deployment> {
   const variants = [{ name: `v${version}`, model, version: String(version), weight: 100 }];
-  return client.send("PUT", `/api/v1/deployments/${deployment}`, { variants, reason });
+  const headers: Record<string, string> = revision === undefined ? {} : { "if-match": `"${revision}"` };
+  return client.send("PUT", `/api/v1/deployments/${deployment}`, { variants, reason }, headers);
 }
 
 export function rollback(client: Client, reason: string, toRevision?: number): Promise<Deployment> {
@@ -80,13 +90,12 @@ export async function predict(client: Client, flights: readonly Flight[]): Promi
         shape,
         data: flights.map(value),
       })),
-      outputs: [{ name: "probabilities" }],
     }),
     signal: AbortSignal.timeout(30_000),
   });
   if (!response.ok) throw new Error(`A prediction answered ${response.status}: ${await response.text()}`);
-  const { outputs } = (await response.json()) as { outputs: { data: number[] }[] };
-  const data = outputs[0]?.data ?? [];
+  const { outputs } = (await response.json()) as { outputs: { name: string; data: number[] }[] };
+  const data = outputs.find(({ name }) => name === "probabilities")?.data ?? [];
   return {
     probabilities: flights.map((_, row) => data[2 * row + 1] ?? Number.NaN),
     version: response.headers.get("ketline-model-version") ?? "",

@@ -45,7 +45,7 @@ export async function trainLateFlights(
   train: Period,
   holdout: Period,
 ): Promise<TrainingResult> {
-  const training = await client.send<{ job: DemoJob }>("POST", "/api/v1/training", {
+  const training = await client.send<DemoJob>("POST", "/api/v1/training", {
     dataset,
     version,
     task: "binary",
@@ -66,7 +66,7 @@ export async function trainLateFlights(
     registeredModel: model,
   });
   return client.follow<TrainingResult>(
-    training.job,
+    training,
     label,
     ({ rows, metrics }) =>
       `${rows.train.toLocaleString("en-US")} rows, AUC ${metrics.auc?.toFixed(3)} on ${rows.holdout.toLocaleString("en-US")} later ones`,

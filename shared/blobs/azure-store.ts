@@ -137,9 +137,9 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
           .download(range?.offset ?? 0, range?.length, { abortSignal, maxRetryRequests: 5 }),
       );
       const total = Number(/\/(\d+)$/.exec(answer.contentRange ?? "")?.[1] ?? answer.contentLength);
-      if (answer.readableStreamBody === undefined)
-        throw new Error(`${service} gave no content for "${key}".`);
-      const stream = guardStream(answer.readableStreamBody, idleMs, service);
+      const body = answer.readableStreamBody;
+      if (!(body instanceof Readable)) throw new Error(`${service} gave no content for "${key}".`);
+      const stream = guardStream(body, idleMs, service);
       if (range !== undefined && range.offset >= total) {
         await stream.cancel(); // the emulator answers such a range with nothing, the service with 416
         return emptyRange(key, range);

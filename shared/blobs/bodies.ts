@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { invalid, tooLarge, unavailable } from "../errors.ts";
 import type { BlobBody, ByteRange } from "./blob-store.ts";
 
@@ -110,13 +111,8 @@ export function streamFile(handle: FileHandle, start: number, end: number): Read
  * A Node stream as a web stream that fails when it brings nothing for `idleMs` while somebody waits for it. A reader
  * who is slow himself is not counted.
  */
-export function guardStream(
-  source: NodeJS.ReadableStream,
-  idleMs: number,
-  service: string,
-): ReadableStream<Uint8Array> {
+export function guardStream(source: Readable, idleMs: number, service: string): ReadableStream<Uint8Array> {
   const chunks: AsyncIterator<unknown> = source[Symbol.asyncIterator]();
-  const end = async () => void (await chunks.return?.());
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -131,13 +127,15 @@ export function guardStream(
           else if (value instanceof Uint8Array) controller.enqueue(value);
           else throw new Error(`${service} sent a chunk that is not bytes.`);
         } catch (error) {
-          void end().catch(() => {});
+          source.destroy(); // ending the iterator instead would wait for the chunk that does not come
           throw error;
         } finally {
           clearTimeout(timer);
         }
       },
-      cancel: end,
+      cancel() {
+        source.destroy();
+      },
     },
     { highWaterMark: 0 },
   );

@@ -3,12 +3,20 @@ import { flushCoalesced } from "./flush.ts";
 
 /**
  * The timers of all capabilities. The host wants to know them before any code of theirs has run, so they stand here as
- * literals; test/functions compares them with those of the platform.
+ * literals; test/functions compares them with those of the platform. Left out are those that write what this instance
+ * has buffered (`monitoring-flush`, `serving-tallies`): the host runs timers on instances of their own, and each
+ * invocation flushes before it ends.
  */
 const schedules: Readonly<Record<string, string>> = {
   "blobs-sweep": "0 40 3 * * *",
   "datasets-uploads-sweep": "0 23 * * * *",
   "jobs-sweep": "0 * * * * *",
+  "monitoring-evaluate": "0 7 * * * *",
+  "monitoring-prune": "0 41 3 * * *",
+  "monitoring-watch": "30 * * * * *",
+  "quantum-follow": "*/30 * * * * *",
+  "quantum-sweep": "15 * * * * *",
+  "serving-retention": "0 17 3 * * *",
 };
 
 for (const [name, schedule] of Object.entries(schedules)) {

@@ -11,7 +11,7 @@ import {
   type Partition,
   partitionPrefix,
 } from "./captured.ts";
-import { type FieldRules, predictionColumns } from "./columns.ts";
+import { captureTensors, type FieldRules, rowsOf } from "./captured-tensors.ts";
 
 /** What is kept of a deployment's predictions. */
 export interface CaptureRules {
@@ -59,7 +59,6 @@ const flushFromBytes = 512 * 1024;
 const mostBytes = 16 * 1024 * 1024;
 const mostLineBytes = 256 * 1024;
 const mostAttempts = 5;
-const limits = { mostRows: 1000, mostColumns: 2000, mostCharacters: 200 };
 
 /** Lines of one partition and hour, which become one blob. */
 interface Batch {
@@ -111,15 +110,23 @@ export function createCapture(options: CaptureOptions): Capture {
     }, delayMs);
   };
 
+  const batchFor = (prediction: Prediction): Batch => {
+    const hour = hourOf(prediction.atMs);
+    const { deployment, modelName, modelVersion, shadow } = prediction;
+    const key = `${deployment}/${modelName}/${modelVersion}/${shadow}/${hour}`;
+    let batch = batches.get(key);
+    if (batch === undefined) {
+      batch = { partition: partitionOf(prediction), hourMs: hour, lines: [], bytes: 0 };
+      batches.set(key, batch);
+    }
+    return batch;
+  };
+
   const keep = (prediction: Prediction, rules: CaptureRules): boolean => {
     const line = lineOf(prediction, rules, digest);
     const size = Buffer.byteLength(line);
     if (size > mostLineBytes || bytes + size > mostBytes) return false;
-    const partition = partitionOf(prediction);
-    const hour = hourOf(prediction.atMs);
-    const key = `${partitionPrefix(partition)}${hourPath(hour)}`;
-    const batch = batches.get(key) ?? { partition, hourMs: hour, lines: [], bytes: 0 };
-    batches.set(key, batch);
+    const batch = batchFor(prediction);
     batch.lines.push(line);
     batch.bytes += size;
     bytes += size;
@@ -128,7 +135,8 @@ export function createCapture(options: CaptureOptions): Capture {
   };
 
   const seal = (): void => {
-    for (const [prefix, batch] of batches) {
+    for (const batch of batches.values()) {
+      const prefix = partitionPrefix(batch.partition) + hourPath(batch.hourMs);
       const name = `${instance}-${String(sequence++).padStart(6, "0")}.jsonl`;
       waiting.push({ ...batch, key: prefix + name, attempts: 0 });
     }
@@ -229,8 +237,7 @@ function partitionOf(prediction: Prediction): Partition {
 }
 
 function lineOf(prediction: Prediction, rules: CaptureRules, digest: FieldRules["digest"]): string {
-  const fields = { drop: new Set(rules.drop), hash: new Set(rules.hash), digest };
-  const { rows, numeric, text } = predictionColumns(prediction, fields, limits);
+  const fields = { drop: rules.drop, hash: rules.hash, digest };
   const line: CapturedLine = {
     v: 1,
     id: prediction.requestId,
@@ -239,11 +246,19 @@ function lineOf(prediction: Prediction, rules: CaptureRules, digest: FieldRules[
     variant: prediction.variant,
     status: prediction.status,
     ...(prediction.errorKind === undefined ? {} : { errorKind: prediction.errorKind }),
-    durationMs: prediction.durationMs,
+    durationMs: Math.round(prediction.durationMs * 1000) / 1000,
     rate: rules.sampleRate,
-    rows,
-    numeric,
-    text,
+    rows: rowCount(prediction),
+    inputs: captureTensors(prediction.inputs, fields),
+    outputs: captureTensors(prediction.outputs, fields),
   };
   return JSON.stringify(line);
+}
+
+function rowCount({ inputs, outputs }: Prediction): number {
+  let rows = 0;
+  for (const tensors of [inputs, outputs]) {
+    for (const name in tensors) rows = Math.max(rows, rowsOf(tensors[name]?.shape ?? []));
+  }
+  return rows;
 }

@@ -1,4 +1,5 @@
-import { parsedNumber } from "./columns.ts";
+import { type CapturedTensors, rowsOf, tensorColumns } from "./captured-tensors.ts";
+import { outputColumn } from "./columns.ts";
 
 /** The name under which predictions stand that asked a registered model without a deployment. */
 export const directly = "_direct";
@@ -15,10 +16,10 @@ export interface CapturedLine {
   readonly durationMs: number;
   /** The share of requests that were kept, errors apart. */
   readonly rate: number;
-  /** Of the request; the columns may hold fewer of them. */
+  /** Of the request; its tensors may hold fewer of them. */
   readonly rows: number;
-  readonly numeric: Readonly<Record<string, readonly (number | string)[]>>;
-  readonly text: Readonly<Record<string, readonly string[]>>;
+  readonly inputs: CapturedTensors;
+  readonly outputs: CapturedTensors;
 }
 
 /** Predictions of one model version through one deployment: they lie together, by day and hour. */
@@ -53,23 +54,37 @@ export function parseLine(line: string): CapturedLine | null {
   try {
     const parsed: unknown = JSON.parse(line);
     if (typeof parsed !== "object" || parsed === null) return null;
-    const { v, id, atMs, numeric, text } = parsed as Partial<CapturedLine>;
+    const { v, id, atMs, inputs, outputs } = parsed as Partial<CapturedLine>;
     const whole =
-      v === 1 && typeof id === "string" && typeof atMs === "number" && isColumns(numeric) && isColumns(text);
+      v === 1 &&
+      typeof id === "string" &&
+      typeof atMs === "number" &&
+      areTensors(inputs) &&
+      areTensors(outputs);
     return whole ? (parsed as CapturedLine) : null;
   } catch {
     return null;
   }
 }
 
-/** All columns of a line, by name. */
+/**
+ * All columns of a line by name, outputs as `output:…`. A tensor that does not have a row for each row of the others
+ * (a constant, say, or one of which fewer rows were kept) still gives its values.
+ */
 export function columnsOf(line: CapturedLine): Map<string, readonly unknown[]> {
-  const columns = new Map<string, readonly unknown[]>();
-  for (const [name, values] of Object.entries(line.numeric)) columns.set(name, values.map(parsedNumber));
-  for (const [name, values] of Object.entries(line.text)) columns.set(name, values);
+  const columns = new Map<string, readonly unknown[]>(tensorColumns(line.inputs));
+  for (const [name, values] of tensorColumns(line.outputs)) columns.set(outputColumn(name), values);
   return columns;
 }
 
-function isColumns(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.values(value).every(Array.isArray);
+function areTensors(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).every(
+    (tensor) =>
+      typeof tensor === "object" &&
+      tensor !== null &&
+      Array.isArray(tensor.shape) &&
+      rowsOf(tensor.shape) >= 0 &&
+      (Array.isArray(tensor.data) || typeof tensor.base64 === "string"),
+  );
 }

@@ -1,3 +1,3 @@
-export type { Retrain, RetrainRequest } from "./actions.ts";
+export type { RetrainRequest } from "./actions.ts";
 export { monitoringMigrations } from "./migrations.ts";
-export { createMonitoring, type Monitoring } from "./monitoring.ts";
+export { createMonitoring } from "./monitoring.ts";

@@ -52,11 +52,6 @@ export default async function joinLabels({ files, labels }: LabelTask): Promise<
 
 /** The output that names the answer, or the first of one column. */
 function predictionOf(line: CapturedLine): readonly unknown[] {
-  // Rows of a sampled request lost their numbers.
-  const whole = Object.values({ ...line.numeric, ...line.text }).every(
-    (values) => values.length === line.rows,
-  );
-  if (!whole) return [];
   const columns = columnsOf(line);
   const named = ["label", "output_label", "prediction", "variable"].find((name) =>
     columns.has(outputColumn(name)),
@@ -65,7 +60,9 @@ function predictionOf(line: CapturedLine): readonly unknown[] {
     named === undefined
       ? [...columns.keys()].find((name) => isOutputColumn(name) && !name.endsWith("]"))
       : outputColumn(named);
-  return chosen === undefined ? [] : (columns.get(chosen) ?? []);
+  const values = chosen === undefined ? [] : (columns.get(chosen) ?? []);
+  // Where not all rows were kept, the others lost their numbers.
+  return values.length === line.rows ? values : [];
 }
 
 function errorOf(pairs: readonly Pair[]): Pick<Labelled, "metric" | "value"> {

@@ -99,6 +99,7 @@ export interface MonitoringBook extends Monitoring {
 
 /** Minutes of traffic are kept for the baselines of new revisions and for windows of a month. */
 const trafficKeptMs = 32 * 24 * hourMs;
+const flushEveryMs = 2000;
 
 export function createMonitoring(options: MonitoringOptions): Monitoring {
   const { database, blobs, jobs, clock, audit, logger, serving } = options;
@@ -109,6 +110,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
   const monitors = createMonitors({ ...options, store: createMonitorStore(database) });
   const actions = createActions({ results, logger, retrain: options.retrain });
   const counter = createTrafficCounter();
+  let flushedMs = Number.NEGATIVE_INFINITY;
   const capture = createCapture({
     blobs,
     logger,
@@ -132,8 +134,14 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     }
   };
 
-  const flush = async (): Promise<void> => {
+  const writeAll = async (): Promise<void> => {
+    flushedMs = clock();
     await Promise.all([capture.flush(), flushTraffic()]);
+  };
+
+  /** After each invocation on Functions: a blob and a row for every single request would cost more than the request. */
+  const flush = async (): Promise<void> => {
+    if (clock() - flushedMs >= flushEveryMs) await writeAll();
   };
 
   const evaluation = evaluateJob({
@@ -143,7 +151,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     traffic,
     labels,
     actions,
-    flush,
+    flush: writeAll,
   });
 
   /** The newest window that is over and has no result, if the monitor is due. */
@@ -201,14 +209,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     timers: [
       { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
       { name: "monitoring-watch", schedule: "30 * * * * *", run: watchAll },
-      {
-        name: "monitoring-flush",
-        schedule: "0 * * * * *",
-        async run() {
-          await monitors.refresh();
-          await flush();
-        },
-      },
+      { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
       {
         name: "monitoring-prune",
         schedule: "0 41 3 * * *",
@@ -219,7 +220,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async close() {
       stopListening();
-      await flush();
+      await writeAll();
     },
 
     async evaluate(name, { windowEndMs, window }, actor) {

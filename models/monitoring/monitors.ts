@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, notFound, preconditionFailed } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
@@ -13,7 +14,11 @@ export interface MonitorOptions {
   readonly audit: AuditLog;
   readonly serving: Pick<Serving, "getDeployment">;
   readonly registry: Pick<Registry, "getVersion" | "listVersions">;
+  readonly logger: Logger;
 }
+
+/** Changes made by another instance take this long to be heard of. */
+const rereadAfterMs = 30_000;
 
 export interface MonitorChange {
   readonly actor: Actor;
@@ -32,14 +37,18 @@ export interface Monitors {
   /** Makes or replaces a monitor. @throws notFound for an unknown target, preconditionFailed, conflict. */
   put(name: string, spec: MonitorSpec, change: MonitorChange): Promise<Monitor>;
   remove(name: string, change: MonitorChange): Promise<void>;
-  /** What is captured, from what `refresh` last read. */
+  /**
+   * What is captured of a prediction. From memory, read anew in the background every half minute; until it was read for
+   * the first time nothing is captured, as some field might have to be left out.
+   */
   rulesOf(prediction: Prediction): CaptureRules | null;
-  refresh(): Promise<void>;
 }
 
 export function createMonitors(options: MonitorOptions): Monitors {
-  const { store, clock, audit } = options;
-  let watched: readonly Monitor[] = [];
+  const { store, clock, audit, logger } = options;
+  let watched: readonly Monitor[] | undefined;
+  let known = new Map<string, CaptureRules | null>();
+  let readMs = Number.NEGATIVE_INFINITY;
 
   const find = async (name: string): Promise<Monitor> => {
     const row = await store.get(name);
@@ -48,8 +57,17 @@ export function createMonitors(options: MonitorOptions): Monitors {
   };
 
   const refresh = async (): Promise<void> => {
+    readMs = clock();
     watched = (await store.all()).map(monitorOf).filter((monitor) => monitor.enabled);
+    known = new Map();
   };
+
+  const refreshInBackground = (): void => {
+    refresh().catch((error: unknown) => {
+      logger.warn({ err: error }, "the monitors could not be read; capture goes by what was read before");
+    });
+  };
+  refreshInBackground();
 
   /** The number of the next revision; the numbers of a deleted monitor of that name are not used again. */
   const nextRevision = async (name: string, current: number, change: MonitorChange): Promise<number> => {
@@ -79,8 +97,8 @@ export function createMonitors(options: MonitorOptions): Monitors {
 
     async put(name, spec, change) {
       await checkTarget(options, spec.target);
-      const known = await store.get(name);
-      const before = known === undefined ? undefined : monitorOf(known);
+      const stored = await store.get(name);
+      const before = stored === undefined ? undefined : monitorOf(stored);
       const revision = await nextRevision(name, before?.revision ?? 0, change);
       const nowMs = clock();
       const author = JSON.stringify({ id: change.actor.id, name: change.actor.name });
@@ -107,7 +125,7 @@ export function createMonitors(options: MonitorOptions): Monitors {
         actor: change.actor,
         action: `monitor.${kind}`,
         subject: `monitor/${name}`,
-        ...(known === undefined ? {} : { before: JSON.parse(known.spec) }),
+        ...(stored === undefined ? {} : { before: JSON.parse(stored.spec) }),
         after: spec,
         reason: change.reason,
       });
@@ -138,8 +156,17 @@ export function createMonitors(options: MonitorOptions): Monitors {
       await refresh();
     },
 
-    rulesOf: (prediction) => rulesFor(watched, prediction),
-    refresh,
+    rulesOf(prediction) {
+      if (clock() - readMs >= rereadAfterMs) refreshInBackground();
+      if (watched === undefined) return null;
+      const key = `${prediction.deployment}/${prediction.modelName}/${prediction.modelVersion}`;
+      let rules = known.get(key);
+      if (rules === undefined) {
+        rules = rulesFor(watched, prediction);
+        known.set(key, rules);
+      }
+      return rules;
+    },
   };
 }
 

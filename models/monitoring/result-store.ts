@@ -365,10 +365,10 @@ function signalOf(row: Selectable<SignalTable>): SignalState {
     series: row.series,
     signal: row.signal,
     state: memory.state,
-    recent: [...memory.recent],
+    recent: memory.recent.map((window) => window.outcome),
     value: row.value,
     threshold: row.threshold,
-    windowEndMs: memory.windowEndMs,
+    windowEndMs: memory.recent.at(-1)?.windowEndMs ?? null,
     mutedUntilMs: row.muted_until_ms,
   };
 }

@@ -283,7 +283,7 @@ export const SignalState = z.object({
   recent: z.array(z.enum(["bad", "between", "clear"])).describe("Newest last"),
   value: z.number().nullable(),
   threshold: z.number(),
-  windowEndMs: z.int(),
+  windowEndMs: z.int().nullable().describe("Of the newest window that had a value"),
   mutedUntilMs: z.int().nullable(),
 });
 export type SignalState = z.infer<typeof SignalState>;

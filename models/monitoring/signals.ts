@@ -16,13 +16,17 @@ type Outcome = Observation["outcome"];
 /** Where a signal of a monitor stands. */
 export interface SignalMemory {
   readonly state: AlertState;
-  /** Outcomes of the last windows that had one, newest last. */
-  readonly recent: readonly Exclude<Outcome, "missing">[];
-  readonly windowEndMs: number;
+  /** The last windows that had an outcome, in the order of their time. */
+  readonly recent: readonly SeenWindow[];
   readonly firedMs: number | null;
 }
 
-export const quietSignal: SignalMemory = { state: "ok", recent: [], windowEndMs: -1, firedMs: null };
+interface SeenWindow {
+  readonly windowEndMs: number;
+  readonly outcome: Exclude<Outcome, "missing">;
+}
+
+export const quietSignal: SignalMemory = { state: "ok", recent: [], firedMs: null };
 
 /** What a step of a signal means to the outside. */
 export type SignalChange = "fired" | "resolving" | "firing_again" | "resolved" | null;
@@ -31,8 +35,8 @@ export type SignalChange = "fired" | "resolving" | "firing_again" | "resolved" |
  * The state machine of an alert: ok -> pending -> firing -> resolving -> ok.
  *
  * It fires when M of the last N windows are bad, unless it fired within its cool-down; it ends after so many clear
- * windows in a row. A window without an outcome leaves all as it was, and a window that was seen, or one before it, too:
- * judging a window again does not count it twice.
+ * windows in a row. A window without an outcome leaves all as it was. A window that was seen counts no second time, and
+ * one that is judged late takes its place in time: windows may be judged side by side.
  */
 export function advance(
   memory: SignalMemory,
@@ -40,32 +44,40 @@ export function advance(
   windowEndMs: number,
   rule: MonitorSpec["alert"],
 ): { readonly memory: SignalMemory; readonly change: SignalChange } {
-  if (outcome === "missing" || windowEndMs <= memory.windowEndMs) return { memory, change: null };
-  const recent = [...memory.recent, outcome].slice(-Math.max(rule.ofWindows, rule.clearWindows));
-  const { state, change } = next(memory, recent, windowEndMs, rule);
-  const firedMs = change === "fired" ? windowEndMs : memory.firedMs;
-  return { memory: { state, recent, windowEndMs, firedMs }, change };
+  const seen = memory.recent.some((window) => window.windowEndMs === windowEndMs);
+  const kept = Math.max(rule.ofWindows, rule.clearWindows);
+  const oldest = memory.recent.length < kept ? undefined : memory.recent[0];
+  if (outcome === "missing" || seen || (oldest !== undefined && windowEndMs < oldest.windowEndMs)) {
+    return { memory, change: null };
+  }
+  const recent = [...memory.recent, { windowEndMs, outcome }]
+    .sort((a, b) => a.windowEndMs - b.windowEndMs)
+    .slice(-kept);
+  const newestMs = recent.at(-1)?.windowEndMs ?? windowEndMs;
+  const { state, change } = next(memory, recent, newestMs, rule);
+  const firedMs = change === "fired" ? newestMs : memory.firedMs;
+  return { memory: { state, recent, firedMs }, change };
 }
 
 function next(
   memory: SignalMemory,
   recent: SignalMemory["recent"],
-  windowEndMs: number,
+  newestMs: number,
   rule: MonitorSpec["alert"],
 ): { state: AlertState; change: SignalChange } {
-  const latest = recent.at(-1);
+  const latest = recent.at(-1)?.outcome;
   if (memory.state === "ok" || memory.state === "pending") {
-    const bad = recent.slice(-rule.ofWindows).filter((outcome) => outcome === "bad").length;
+    const bad = recent.slice(-rule.ofWindows).filter((window) => window.outcome === "bad").length;
     if (bad === 0) return { state: "ok", change: null };
     const coolUntilMs = memory.firedMs === null ? 0 : memory.firedMs + rule.coolDownHours * 3_600_000;
-    if (bad < rule.badWindows || windowEndMs < coolUntilMs) return { state: "pending", change: null };
+    if (bad < rule.badWindows || newestMs < coolUntilMs) return { state: "pending", change: null };
     return { state: "firing", change: "fired" };
   }
   if (latest === "bad") {
     return { state: "firing", change: memory.state === "resolving" ? "firing_again" : null };
   }
   const end = recent.slice(-rule.clearWindows);
-  if (end.length === rule.clearWindows && end.every((outcome) => outcome === "clear")) {
+  if (end.length === rule.clearWindows && end.every((window) => window.outcome === "clear")) {
     return { state: "ok", change: "resolved" };
   }
   const change = memory.state === "firing" ? "resolving" : null;

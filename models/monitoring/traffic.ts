@@ -1,6 +1,6 @@
 import type { Prediction } from "../serving/index.ts";
 import { directly } from "./captured.ts";
-import { hasInvalidOutput } from "./columns.ts";
+import { hasInvalidOutput } from "./captured-tensors.ts";
 import type { Traffic } from "./schemas.ts";
 
 /** Counts of one minute of one variant, as one instance saw them. Exact: no sampling. */
@@ -50,7 +50,7 @@ export function createTrafficCounter(): TrafficCounter {
       const deployment = prediction.deployment ?? directly;
       const revision = prediction.revision ?? 0;
       const variant = prediction.variant ?? "";
-      const key = JSON.stringify([deployment, revision, variant, model, version, shadow, at]);
+      const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
       let minute = minutes.get(key);
       if (minute === undefined) {
         const counts = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, latency: {} };
@@ -81,7 +81,7 @@ export function createTrafficCounter(): TrafficCounter {
     putBack(taken) {
       for (const minute of taken) {
         const { deployment, revision, variant, model, version, shadow, minuteMs: at } = minute;
-        const key = JSON.stringify([deployment, revision, variant, model, version, shadow, at]);
+        const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
         if (!minutes.has(key)) minutes.set(key, minute);
         changed.add(key);
       }

@@ -55,8 +55,11 @@ describe("captured predictions", () => {
       durationMs: 4,
       rate: 1,
       rows: 1,
-      numeric: { distance: [500], "output:probability": [0.25] },
-      text: { origin: ["ATL"] },
+      inputs: {
+        distance: { type: "FP64", shape: [1, 1], data: [500] },
+        origin: { type: "BYTES", shape: [1], data: ["ATL"] },
+      },
+      outputs: { probability: { type: "FP64", shape: [1, 1], data: [0.25] } },
     });
   });
 
@@ -74,6 +77,11 @@ describe("captured predictions", () => {
           flag: { datatype: "BOOL", shape: [2, 1], data: Uint8Array.of(0, 1) },
           half: { datatype: "FP16", shape: [2], data: Uint16Array.of(0x3e00, 0xfc00) },
           image: { datatype: "UINT8", shape: [2, 3000], data: new Uint8Array(6000) },
+          long: {
+            datatype: "FP64",
+            shape: [20],
+            data: Float64Array.from({ length: 20 }, (_, i) => (i === 0 ? Number.NaN : i)),
+          },
           scalar: { datatype: "FP32", shape: [], data: Float32Array.of(1) },
         },
         outputs: { label: texts(["yes", "no"]) },
@@ -86,6 +94,8 @@ describe("captured predictions", () => {
       whole: [7, -8],
       flag: [0, 1],
       half: [1.5, Number.NEGATIVE_INFINITY],
+      scalar: [1],
+      long: Array.from({ length: 20 }, (_, i) => (i === 0 ? Number.NaN : i)),
       "output:label": ["yes", "no"],
     });
   });
@@ -96,8 +106,37 @@ describe("captured predictions", () => {
     capture.take(prediction({ inputs: { x: column(values) }, outputs: { y: column(values) } }));
     await capture.flush();
     expect(lines()[0]).toMatchObject({ rows: 5000 });
-    expect(lines()[0]?.numeric.x).toHaveLength(1000);
-    expect(lines()[0]?.numeric.x?.slice(0, 3)).toEqual([0, 5, 10]);
+    const kept = columnsOf(lines()[0]!).get("x");
+    expect(kept).toHaveLength(1000);
+    expect(kept?.slice(0, 3)).toEqual([0, 5, 10]);
+  });
+
+  it("keep fewer rows where they are wide", async () => {
+    const { capture, lines } = captureWith(everything);
+    const data = Float32Array.from({ length: 1000 * 100 }, (_, i) => i);
+    capture.take(prediction({ inputs: { X: { datatype: "FP32", shape: [1000, 100], data } } }));
+    await capture.flush();
+    const columns = columnsOf(lines()[0]!);
+    expect(columns.get("X[99]")).toHaveLength(163); // 64 KiB of 400 bytes each
+    expect(columns.get("X[99]")?.[1]).toBe(100 * Math.floor(1000 / 163) + 99);
+  });
+
+  it.each([
+    ["INT64", BigInt64Array.from({ length: 20 }, (_, i) => BigInt(i) - 5n)],
+    ["UINT64", BigUint64Array.from({ length: 20 }, (_, i) => BigInt(i))],
+    ["INT32", Int32Array.from({ length: 20 }, (_, i) => -i)],
+    ["UINT32", Uint32Array.from({ length: 20 }, (_, i) => i + 2 ** 31)],
+    ["INT16", Int16Array.from({ length: 20 }, (_, i) => -i)],
+    ["UINT16", Uint16Array.from({ length: 20 }, (_, i) => i)],
+    ["INT8", Int8Array.from({ length: 20 }, (_, i) => -i)],
+    ["UINT8", Uint8Array.from({ length: 20 }, (_, i) => i)],
+    ["FP32", Float32Array.from({ length: 20 }, (_, i) => i / 3)],
+  ] as const)("hold long tensors of %s as their bytes and give the numbers back", async (datatype, data) => {
+    const { capture, lines } = captureWith(everything);
+    capture.take(prediction({ inputs: { x: { datatype, shape: [20], data } } }));
+    await capture.flush();
+    expect(lines()[0]?.inputs.x?.base64).toBeDefined();
+    expect(columnsOf(lines()[0]!).get("x")).toEqual(Array.from<number | bigint, number>(data, Number));
   });
 
   it("leave out dropped fields and keep a keyed hash of hashed ones", async () => {
@@ -106,9 +145,9 @@ describe("captured predictions", () => {
     capture.take(prediction({ requestId: "request-2" }));
     await capture.flush();
     const [first, second] = lines();
-    expect(first?.numeric).toEqual({ "output:probability": [0.25] });
-    expect(first?.text.origin?.[0]).toMatch(/^[0-9a-f]{16}$/);
-    expect(second?.text.origin).toEqual(first?.text.origin);
+    expect(Object.keys(first?.inputs ?? {})).toEqual(["origin"]);
+    expect(first?.inputs.origin?.data?.[0]).toMatch(/^[0-9a-f]{16}$/);
+    expect(second?.inputs.origin).toEqual(first?.inputs.origin);
   });
 });
 
@@ -234,7 +273,7 @@ describe("the buffer", () => {
 });
 
 describe("a damaged line", () => {
-  it.each(["", "{", "null", "[]", '{"v":2}', '{"v":1,"id":"a","atMs":1,"numeric":{"x":5},"text":{}}'])(
+  it.each(["", "{", "null", "[]", '{"v":2}', '{"v":1,"id":"a","atMs":1,"inputs":{"x":5},"outputs":{}}'])(
     "%s reads as null",
     (line) => {
       expect(parseLine(line)).toBeNull();

@@ -62,8 +62,31 @@ describe("the states of an alert (2 of 3, ends after 3 clear ones)", () => {
   it("counts no window twice", () => {
     const first = advance(quietSignal, "bad", hourMs, rule).memory;
     expect(advance(first, "bad", hourMs, rule)).toEqual({ memory: first, change: null });
-    expect(advance(first, "bad", 0, rule)).toEqual({ memory: first, change: null });
     expect(advance(first, "bad", 2 * hourMs, rule).change).toBe("fired");
+  });
+
+  it("comes to the same when windows are judged out of order", () => {
+    const windows = [..."cbcbcc"].map(
+      (letter, hour) => [outcomes[letter as "b" | "c"], hour * hourMs] as const,
+    );
+    const played = (order: readonly number[]) =>
+      order.reduce((memory, index) => {
+        const [outcome, atMs] = windows[index]!;
+        return advance(memory, outcome, atMs, rule).memory;
+      }, quietSignal);
+    const inOrder = played([0, 1, 2, 3]);
+    expect(inOrder.state).toBe("firing");
+    expect(played([1, 0, 3, 2])).toEqual(inOrder);
+    expect(played([2, 3, 1, 0]).state).toBe("firing");
+    expect(played([0, 1, 2, 3, 5, 4])).toEqual(played([0, 1, 2, 3, 4, 5]));
+  });
+
+  it("passes over a window that is older than all it still knows", () => {
+    const memory = [3, 4, 5].reduce(
+      (at, hour) => advance(at, "clear", hour * hourMs, rule).memory,
+      quietSignal,
+    );
+    expect(advance(memory, "bad", hourMs, rule)).toEqual({ memory, change: null });
   });
 
   it("fires at once when one bad window of one is asked for", () => {

@@ -58,7 +58,7 @@ describe.each(clients)("the stock Python client of MLflow $version", ({ version,
     results = new Map(
       lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
     );
-  }, 280_000);
+  }, 900_000);
 
   afterAll(async () => {
     await server?.close();

@@ -14,14 +14,10 @@ import traceback
 from pathlib import Path
 
 import mlflow
-import numpy as np
-import onnx
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
-from onnx import TensorProto, helper
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+
+# The libraries of models are imported by the steps that need them: the eight processes below import this file again.
 
 STEPS = []
 STATE = {}
@@ -205,6 +201,10 @@ def stores_and_fetches_artifacts():
 
 @step
 def logs_registers_and_loads_a_sklearn_model():
+    from mlflow.models import infer_signature
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
     features, target = load_iris(return_X_y=True)
     model = LogisticRegression(max_iter=500).fit(features, target)
     with mlflow.start_run() as run:
@@ -216,6 +216,7 @@ def logs_registers_and_loads_a_sklearn_model():
             signature=infer_signature(features, model.predict(features)),
             input_example=features[:2],
             registered_model_name="iris",
+            pip_requirements=["scikit-learn"],
         )
     assert int(info.registered_model_version) == 1
     STATE["iris"] = (info, run.info.run_id)
@@ -240,6 +241,9 @@ def finds_the_model_that_was_logged():
 
 @step
 def autologs_sklearn():
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
     features, target = load_iris(return_X_y=True)
     mlflow.sklearn.autolog(log_input_examples=True)
     try:
@@ -254,6 +258,8 @@ def autologs_sklearn():
 
 
 def doubling():
+    from onnx import TensorProto, helper
+
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "two"], ["y"])],
         "doubling",
@@ -266,6 +272,10 @@ def doubling():
 
 @step
 def logs_an_onnx_model_and_loads_it_by_alias():
+    import numpy as np
+    import onnx
+    from mlflow.models import infer_signature
+
     example = np.ones((1, 2), dtype=np.float32)
     with mlflow.start_run():
         for _ in range(2):
@@ -274,6 +284,7 @@ def logs_an_onnx_model_and_loads_it_by_alias():
                 **named("doubling"),
                 signature=infer_signature({"x": example}, {"y": 2 * example}),
                 registered_model_name="doubling",
+                pip_requirements=["onnxruntime"],
             )
     client = MlflowClient()
     client.set_registered_model_alias("doubling", "champion", "1")
@@ -291,6 +302,8 @@ def logs_an_onnx_model_and_loads_it_by_alias():
 
 @step
 def moves_versions_through_stages():
+    import numpy as np
+
     client = MlflowClient()
     client.transition_model_version_stage("doubling", "1", "production")
     client.transition_model_version_stage("doubling", "2", "Production", archive_existing_versions=True)
@@ -328,8 +341,10 @@ def tags_describes_copies_and_searches_the_registry():
 
 @step
 def registers_a_model_from_a_run():
+    from sklearn.linear_model import LogisticRegression
+
     with mlflow.start_run() as run:
-        mlflow.sklearn.log_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), **named("model"))
+        mlflow.sklearn.log_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), **named("model"), pip_requirements=["scikit-learn"])
     version = mlflow.register_model(f"runs:/{run.info.run_id}/model", "from run")
     assert version.version == "1"
     assert mlflow.sklearn.load_model("models:/from run/1").predict([[1.0]])[0] == 1

@@ -90,6 +90,26 @@ describe("the package", () => {
     for (const { name } of timers) expect((await app.run(name)).status, name).toBe(202);
   });
 
+  it("trains a model and serves it, in threads and processes of its own bundles", async () => {
+    const rows = Array.from({ length: 400 }, (_, index) => `${index % 20},${3 * (index % 20) + 1}`);
+    await run(app, "/api/v1/datasets/lines/versions?format=csv", `x,y\n${rows.join("\n")}\n`);
+    const training = {
+      ...{ dataset: "lines", task: "regression", target: { column: "y" }, features: [{ column: "x" }] },
+      ...{ split: { holdoutFraction: 0.25 }, algorithm: { kind: "linear", l2: 0 }, registeredModel: "line" },
+    };
+    await run(app, "/api/v1/training", training);
+    const infer = { inputs: [{ name: "x", datatype: "FP32", shape: [2, 1], data: [0, 10] }] };
+    const answer = (await post(app, "/v2/models/line/infer", infer)) as { outputs: { data: number[] }[] };
+    expect(answer.outputs[0]?.data.map(Math.round)).toEqual([1, 31]);
+  });
+
+  it("runs a quantum program on the simulator that came with it", async () => {
+    const source = 'OPENQASM 3.0; include "stdgates.inc"; bit[1] c; qubit[1] q; x q[0]; c[0] = measure q[0];';
+    const id = await run(app, "/api/v1/quantum/jobs", { language: "openqasm", source, shots: 10 });
+    const job = await (await app.fetch(`/api/v1/quantum/jobs/${id}`)).json();
+    expect(job).toMatchObject({ histogram: { top: [{ outcome: "1", count: 10 }] } });
+  });
+
   it("is warmed up, and reads the queue that jobs are sent to", async () => {
     expect((await app.run("system-warmup")).status).toBe(202);
     const queues = app.functions.flatMap(({ bindings }) =>
@@ -195,6 +215,19 @@ describe.each(["buffered", "streaming"] as const)("the application through %s fu
     });
   });
 });
+
+/** Submits work and wakes an instance until it has ended well. @returns the id of the job */
+async function run(app: FunctionsApp, pathname: string, body: unknown): Promise<string> {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const headers = { "content-type": typeof body === "string" ? "text/csv" : "application/json" };
+  const response = await app.fetch(pathname, { method: "POST", headers, body: text });
+  const submitted = (await response.json()) as { id?: string; job?: { id: string } };
+  expect(response.status, JSON.stringify(submitted)).toBe(202);
+  const id = submitted.job?.id ?? submitted.id ?? "";
+  expect((await app.run("jobs-run", id)).status).toBe(202);
+  expect(await jobOf(app, id)).toMatchObject({ state: "succeeded", error: null });
+  return id;
+}
 
 async function newRun(app: FunctionsApp, loss: number): Promise<string> {
   const created = await post(app, "/api/2.0/mlflow/runs/create", { experiment_id: "0" });

@@ -153,8 +153,8 @@ function unquoted(scalar: string): string {
   if (scalar.startsWith('"') && scalar.endsWith('"')) {
     try {
       // Two escapes of YAML that JSON does not have.
-      const json = scalar.replace(/\\(x[\dA-Fa-f]{2}|.)/g, (escape, rest: string) =>
-        rest.length === 3 ? `\\u00${rest.slice(1)}` : rest === " " ? " " : escape,
+      const json = scalar.replace(/\\(x[\dA-Fa-f]{2}|.)/g, (whole, rest: string) =>
+        rest.length === 3 ? `\\u00${rest.slice(1)}` : rest === " " ? " " : whole,
       );
       return JSON.parse(json) as string;
     } catch {

@@ -2,15 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRegistry, registryMigrations } from "../../models/registry/index.ts";
 import { createServing, servingMigrations } from "../../models/serving/index.ts";
 import { createTracking, trackingMigrations } from "../../models/tracking/index.ts";
+import { servingGround } from "../models/serving/ground.ts";
+import { identityModel, linearModel } from "../models/serving/models.ts";
 import { type TestApplication, testGround } from "../support/application.ts";
 import { listen } from "../support/mlflow.ts";
-import { pythonPath, runPython } from "../support/python.ts";
+import { kservePythonPath, pythonPath, runPython } from "../support/python.ts";
 
 const clients = [
   {
     client: "tritonclient, requests and MLflow's scoring client",
     python: pythonPath(),
     script: "serving_scenario.py",
+    openGround: groundWithRegistry,
     steps: [
       "registers models of four tools bare and as mlflow models",
       "tritonclient predicts in json",
@@ -24,7 +27,43 @@ const clients = [
       "requests moves traffic and rolls back",
     ],
   },
+  {
+    client: "KServe's InferenceRESTClient",
+    python: kservePythonPath(),
+    script: "serving_kserve_scenario.py",
+    openGround: groundWithTwoModels,
+    steps: [
+      "kserve predicts in json",
+      "kserve predicts in binary",
+      "kserve sends text",
+      "kserve sends a dict",
+      "kserve probes",
+      "kserve shows what was wrong",
+    ],
+  },
 ];
+
+/** The real registry, which the scenario fills through MLflow's client. */
+function groundWithRegistry(): Promise<TestApplication> {
+  return testGround({
+    env: { KETLINE_LOG_LEVEL: "warn" },
+    migrations: [...trackingMigrations, ...registryMigrations, ...servingMigrations],
+    capabilities: (base) => {
+      const tracking = createTracking(base);
+      const registry = createRegistry({ ...base, tracking });
+      const clock = () => Date.now();
+      const serving = createServing({ ...base, clock, models: registry, dataDirectory: base.directory });
+      return [tracking, registry, serving];
+    },
+  });
+}
+
+async function groundWithTwoModels(): Promise<TestApplication> {
+  const ground = await servingGround();
+  await ground.models.register("linear", { "model.onnx": linearModel([1, 10, 100], 0.5) });
+  await ground.models.register("echo", { "model.onnx": identityModel("string") });
+  return ground;
+}
 
 interface StepResult {
   readonly step: string;
@@ -32,7 +71,7 @@ interface StepResult {
   readonly error?: string;
 }
 
-describe.each(clients)("$client", ({ python, script, steps }) => {
+describe.each(clients)("$client", ({ python, script, openGround, steps }) => {
   if (python === undefined) return it.skip("is not installed", () => undefined);
   let ground: TestApplication;
   let server: { url: string; close(): Promise<void> };
@@ -40,17 +79,7 @@ describe.each(clients)("$client", ({ python, script, steps }) => {
   let output = "";
 
   beforeAll(async () => {
-    ground = await testGround({
-      env: { KETLINE_LOG_LEVEL: "warn" },
-      migrations: [...trackingMigrations, ...registryMigrations, ...servingMigrations],
-      capabilities: (base) => {
-        const tracking = createTracking(base);
-        const registry = createRegistry({ ...base, tracking });
-        const clock = () => Date.now();
-        const serving = createServing({ ...base, clock, models: registry, dataDirectory: base.directory });
-        return [tracking, registry, serving];
-      },
-    });
+    ground = await openGround();
     server = await listen(ground);
     const run = await runPython(python, script, [server.url, ground.directory]);
     output = `${run.stdout}\n${run.stderr}`;

@@ -18,6 +18,11 @@ export function mlflow2PythonPath(): string | undefined {
   return environment("KETLINE_TEST_PYTHON_MLFLOW2", ".venv-mlflow2", "requirements-mlflow2.txt", false);
 }
 
+/** The same for KServe's client: KETLINE_TEST_PYTHON_KSERVE, or `.venv-kserve/bin/python`. */
+export function kservePythonPath(): string | undefined {
+  return environment("KETLINE_TEST_PYTHON_KSERVE", ".venv-kserve", "requirements-kserve.txt", false);
+}
+
 function environment(
   variable: string,
   directory: string,

@@ -1,7 +1,9 @@
 import type { z } from "zod";
 import {
+  conflict,
   forbidden,
   invalid,
+  isKetlineError,
   type KetlineError,
   notFound,
   timedOut,
@@ -76,15 +78,16 @@ export function createAzureClient(options: AzureClientOptions): AzureClient {
   }
 
   return async <Answer>(request: AzureRequest<Answer>): Promise<Answer> => {
+    // Not `instanceof Response`: the HTTP server of the standalone door puts a class of its own in that place.
     for (let number = 1; ; number++) {
       const response = await attempt(request);
-      const passing = !(response instanceof Response) || retried.has(response.status);
+      const passing = isKetlineError(response) || retried.has(response.status);
       if (passing && number < attempts) {
         await sleep(delayOf(response, number), request.signal);
         continue;
       }
-      if (!(response instanceof Response)) throw response;
-      if (!response.ok) throw await errorOf(response);
+      if (isKetlineError(response)) throw response;
+      if (!response.ok) throw await errorOf(response, new URL(request.url).host);
       if (request.answer === undefined) {
         await response.body?.cancel();
         return undefined as Answer;
@@ -99,17 +102,17 @@ export function createAzureClient(options: AzureClientOptions): AzureClient {
 }
 
 function delayOf(response: Response | KetlineError, attempt: number): number {
-  const after = response instanceof Response ? response.headers.get("retry-after") : null;
+  const after = isKetlineError(response) ? null : response.headers.get("retry-after");
   const seconds = after === null ? Number.NaN : Number(after);
   const asked = Number.isNaN(seconds) ? Date.parse(after ?? "") - Date.now() : seconds * 1000;
   const waitMs = Number.isNaN(asked) ? firstDelayMs * 2 ** (attempt - 1) : asked;
   return Math.min(Math.max(0, waitMs), longestDelayMs);
 }
 
-async function errorOf(response: Response): Promise<KetlineError> {
+async function errorOf(response: Response, host: string): Promise<KetlineError> {
   const text = (await response.text()).slice(0, 2000);
   const said = messageOf(text);
-  const message = `${new URL(response.url).host} answered ${response.status}: ${said === "" ? response.statusText : said}`;
+  const message = `${host} answered ${response.status}: ${said === "" ? response.statusText : said}`;
   switch (response.status) {
     case 401:
       return unauthenticated(message);
@@ -117,6 +120,8 @@ async function errorOf(response: Response): Promise<KetlineError> {
       return forbidden(message);
     case 404:
       return notFound(message);
+    case 409:
+      return conflict(message);
     default:
       return response.status >= 500 || response.status === 429 ? unavailable(message) : invalid(message);
   }

@@ -11,7 +11,6 @@ export type ErrorKind =
   | "precondition_failed"
   | "too_large"
   | "unsupported"
-  | "rate_limited"
   | "unavailable"
   | "timeout";
 
@@ -59,7 +58,6 @@ export const preconditionFailed = of("precondition_failed");
 export const tooLarge = of("too_large");
 /** The thing is understood and this server does not do it. */
 export const unsupported = of("unsupported");
-export const rateLimited = of("rate_limited");
 /** Something the server needs is not there now; sending the request again later may help. */
 export const unavailable = of("unavailable");
 export const timedOut = of("timeout");

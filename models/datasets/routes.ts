@@ -7,12 +7,11 @@ import {
   DatasetPosition,
   DatasetSchema,
   DatasetsQuery,
-  NewUploadBody,
+  NewUpload,
   ProfiledVersion,
   PutDatasetBody,
   RegistrationSchema,
   UploadParams,
-  UploadQuery,
   UploadSchema,
   VersionPage,
   VersionParams,
@@ -82,7 +81,7 @@ export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
         "The version is the SHA-256 of the content. 202 with the job that reads and profiles it; 200 when this content is " +
         "registered and ready already. Makes the data set when there is none of that name.",
       params: DatasetParams,
-      query: UploadQuery,
+      query: NewUpload,
       body: "stream",
       timeoutMs: 0,
       responses: {
@@ -164,7 +163,7 @@ export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
       description:
         "For large files: they go straight to the store. PUT the content to `url`, then complete the upload.",
       params: DatasetParams,
-      body: NewUploadBody,
+      body: NewUpload,
       responses: { 201: { description: "Where to send the content", schema: UploadSchema } },
       handle: async ({ params, body, baseUrl, actor }) => {
         const { id, url, expiresMs } = await datasets.startUpload(params.name, body, baseUrl, actor);

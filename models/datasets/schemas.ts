@@ -195,7 +195,8 @@ const reading = {
 export const ReadOptions = z.strictObject(reading);
 export type ReadOptions = z.infer<typeof ReadOptions>;
 
-export const UploadQuery = z.strictObject({ format: FormatSchema, ...reading });
+/** What is said of a file that is uploaded, as query or as body. */
+export const NewUpload = z.strictObject({ format: FormatSchema, ...reading });
 
 export const RegistrationSchema = z.object({
   version: VersionSchema,
@@ -216,8 +217,7 @@ export const ProfiledVersion = VersionSchema.extend({
   profile: z.array(ColumnProfile).nullable().describe("null until the version is profiled"),
 });
 
-export const NewUploadBody = UploadQuery;
-export type NewUpload = z.infer<typeof NewUploadBody>;
+export type NewUpload = z.infer<typeof NewUpload>;
 export const UploadSchema = z
   .object({
     id: z.string(),

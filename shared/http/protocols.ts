@@ -18,7 +18,6 @@ const statusOf: Readonly<Record<ErrorKind, number>> = {
   precondition_failed: 412,
   too_large: 413,
   unsupported: 501,
-  rate_limited: 429,
   unavailable: 503,
   timeout: 504,
 };
@@ -33,7 +32,6 @@ const titleOf: Readonly<Record<ErrorKind, string>> = {
   precondition_failed: "Somebody else changed it first",
   too_large: "Too large",
   unsupported: "Not supported",
-  rate_limited: "Too many requests",
   unavailable: "Not available now",
   timeout: "Took too long",
 };
@@ -51,7 +49,6 @@ const mlflowOf: Readonly<Record<ErrorKind, readonly [status: number, code: strin
   precondition_failed: [409, "RESOURCE_CONFLICT"],
   too_large: [413, "INVALID_PARAMETER_VALUE"],
   unsupported: [501, "NOT_IMPLEMENTED"],
-  rate_limited: [429, "REQUEST_LIMIT_EXCEEDED"],
   unavailable: [503, "TEMPORARILY_UNAVAILABLE"],
   timeout: [504, "DEADLINE_EXCEEDED"],
 };
@@ -66,7 +63,6 @@ const azureOf: Readonly<Record<ErrorKind, string>> = {
   precondition_failed: "PreconditionFailed",
   too_large: "RequestTooLarge",
   unsupported: "NotSupported",
-  rate_limited: "TooManyRequests",
   unavailable: "ServiceUnavailable",
   timeout: "GatewayTimeout",
 };

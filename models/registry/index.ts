@@ -1,10 +1,3 @@
-export { createRegistry, type RegistryOptions } from "./create-registry.ts";
+export { createRegistry } from "./create-registry.ts";
 export { registryMigrations } from "./migrations.ts";
-export type {
-  AliasChange,
-  ModelPage,
-  ModelSummary,
-  ModelVersion,
-  NewVersion,
-  Registry,
-} from "./registry.ts";
+export type { ModelVersion, Registry } from "./registry.ts";

@@ -38,10 +38,9 @@ beforeAll(async () => {
     capabilities(base) {
       const tracking = createTracking(base);
       registry = createRegistry({ ...base, tracking });
-      const models = withPrefixes(registry);
       const serving = createServing({
         ...base,
-        models,
+        models: registry,
         dataDirectory: base.directory,
         limits: { hosts: 1 },
       });
@@ -75,22 +74,6 @@ beforeAll(async () => {
   });
 }, 120_000);
 afterAll(() => ground?.close());
-
-/** Serving asks for the key prefix of a version's files; the registry's own location is a URI. */
-function withPrefixes(registry: Registry): Registry {
-  const located = async <Version extends ModelVersion>(version: Version): Promise<Version> => ({
-    ...version,
-    storageLocation: await registry.artifactPrefix(version.name, version.version),
-  });
-  const maybe = async (version: ModelVersion | null) => (version === null ? null : located(version));
-  return {
-    ...registry,
-    getVersion: async (name, version) => located(await registry.getVersion(name, version)),
-    getByAlias: async (name, alias) => maybe(await registry.getByAlias(name, alias)),
-    getNewestReady: async (name) => maybe(await registry.getNewestReady(name)),
-    listVersions: async (name) => Promise.all((await registry.listVersions(name)).map(located)),
-  };
-}
 
 async function deploy(version: string): Promise<void> {
   const { body: current } = await call(ground.app, "GET", "/api/v1/deployments/served");

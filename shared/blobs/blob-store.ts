@@ -1,12 +1,13 @@
 /**
- * Bytes under keys. A key is `/`-separated, relative, without `.` or `..` segments; up to 900 characters.
- * What `put` acknowledged survives a crash.
+ * Bytes under keys. A key is `/`-separated, relative, without `.` or `..` segments; up to 900 characters, and 250 bytes
+ * for a segment, where capitals and special letters count threefold. Keys that differ only in case or Unicode form are
+ * different, and `a` and `a/b` can both be there. What `put` acknowledged survives a crash.
  */
 export interface BlobStore {
   /**
    * Stores a whole blob, streaming. A failed or aborted put leaves nothing behind.
    *
-   * @throws conflict with `ifAbsent` when the key is taken; tooLarge past `maxBytes`; invalid for a bad key.
+   * @throws conflict with `ifAbsent` when the key is taken, or when two puts of one key crossed; tooLarge past `maxBytes`; invalid for a bad key.
    */
   put(key: string, body: BlobBody, options?: PutOptions): Promise<StoredBlob>;
   /** @returns null when there is no such blob. @throws invalid when the range starts past the end. */
@@ -16,7 +17,10 @@ export interface BlobStore {
   list(prefix: string, options?: ListOptions): Promise<BlobPage>;
   /** @returns whether there was one. */
   delete(key: string): Promise<boolean>;
-  /** An address at which anybody may read or write this one blob until it expires. */
+  /**
+   * An address at which anybody may read or write this one blob until it expires. Whoever writes sends the header
+   * `x-ms-blob-type: BlockBlob`, without which Azure refuses.
+   */
   signedUrl(key: string, access: SignedAccess): Promise<string>;
   /**
    * The blob as a file on the local disk, for libraries that read files. Dispose of it after use; never write to it.
@@ -30,6 +34,7 @@ export type BlobBody = ReadableStream<Uint8Array> | Uint8Array;
 
 export interface PutOptions {
   readonly ifAbsent?: boolean;
+  /** By the key's extension when not given, else `application/octet-stream`. */
   readonly contentType?: string;
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, lstat, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { invalid } from "../errors.ts";
 
@@ -11,6 +11,24 @@ export function outside() {
 /** The code of a system error, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/**
+ * Creates a directory for this user only, with those above it, all durable.
+ *
+ * @returns its real path
+ */
+export async function openDirectory(directory: string): Promise<string> {
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 });
+  const real = await realpath(directory);
+  if (made !== undefined) {
+    const last = await realpath(path.dirname(made));
+    for (let at = real; ; at = path.dirname(at)) {
+      await syncDirectory(at);
+      if (at === last) break;
+    }
+  }
+  return real;
 }
 
 /** Makes the names in a directory durable. Windows cannot, and writes them through. */

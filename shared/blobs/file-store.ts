@@ -1,17 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import {
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  unlink,
-} from "node:fs/promises";
+import { type FileHandle, link, lstat, open, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
 import path from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import { conflict, invalid, notFound } from "../errors.ts";
@@ -27,7 +16,14 @@ import type {
 } from "./blob-store.ts";
 import { boundsOf, checkRange, chunksOf, streamFile } from "./bodies.ts";
 import { defaultContentType } from "./content-types.ts";
-import { codeOf, createDurableTree, openTemporary, outside, sweepTemporaries } from "./durable-files.ts";
+import {
+  codeOf,
+  createDurableTree,
+  openDirectory,
+  openTemporary,
+  outside,
+  sweepTemporaries,
+} from "./durable-files.ts";
 import { afterCursor, cursorAfter, type Listed, walk } from "./file-listing.ts";
 import { checkKey, checkLimit, checkPrefix, directoryName, fileName } from "./keys.ts";
 import { createBlobLinks } from "./links.ts";
@@ -56,14 +52,10 @@ const abandonedAfterMs = 60 * 60_000;
  */
 export async function createFileStore(options: FileStoreOptions): Promise<BlobStore> {
   const { clock = systemClock } = options;
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const directory = await realpath(options.directory);
-  const [data, types, incoming] = ["data", "types", "incoming"].map((name) => path.join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
-  for (const room of [data, types, incoming]) await mkdir(room, { recursive: true });
+  const directory = await openDirectory(options.directory);
+  const data = await openDirectory(path.join(directory, "data"));
+  const types = await openDirectory(path.join(directory, "types"));
+  const incoming = await openDirectory(path.join(directory, "incoming"));
   await sweepTemporaries(incoming, Date.now() - abandonedAfterMs);
   const dataTree = createDurableTree(data);
   const typeTree = createDurableTree(types);
@@ -181,6 +173,10 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
 
   async function stat(key: string): Promise<BlobStat | null> {
     checkKey(key);
+    return statKnown(key);
+  }
+
+  async function statKnown(key: string): Promise<BlobStat | null> {
     const stats = await statFile(fileOf(data, key));
     return stats === null ? null : statOf(key, stats);
   }
@@ -209,7 +205,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   async function statAll(keys: readonly string[]): Promise<BlobStat[]> {
     const stats: BlobStat[] = [];
     for (let at = 0; at < keys.length; at += 64) {
-      for (const found of await Promise.all(keys.slice(at, at + 64).map(stat))) {
+      for (const found of await Promise.all(keys.slice(at, at + 64).map(statKnown))) {
         if (found !== null) stats.push(found);
       }
     }

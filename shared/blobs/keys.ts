@@ -87,11 +87,13 @@ export function directoryName(segment: string): string {
   return `${fileName(segment)}~`;
 }
 
-/** The segment of a name on disk, with its `/` for a directory; null for a name that Ketline did not write. */
+/** The segment of a name on disk, with its `/` for a directory; null for a name that Ketline would not write. */
 export function segmentOf(name: string, isDirectory: boolean): string | null {
   if (name.endsWith("~") !== isDirectory) return null;
+  const written = isDirectory ? name.slice(0, -1) : name;
   try {
-    const segment = decodeURIComponent(isDirectory ? name.slice(0, -1) : name);
+    const segment = decodeURIComponent(written);
+    if (fileName(segment) !== written || faultOf(segment, [segment]) !== undefined) return null;
     return isDirectory ? `${segment}/` : segment;
   } catch {
     return null;

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { forbidden } from "../errors.ts";
+import { forbidden, invalid } from "../errors.ts";
 import type { SignedAccess } from "./blob-store.ts";
 import { checkKey } from "./keys.ts";
 
@@ -37,6 +37,7 @@ export interface LinkedRequest {
 }
 
 const version = "2025-07-05";
+const longestMs = 365 * 86_400_000;
 
 export function createBlobLinks(options: { readonly signingKey: string; readonly clock: Clock }): BlobLinks {
   const { signingKey, clock } = options;
@@ -47,6 +48,9 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
   }
 
   function link(baseUrl: string, parts: Omit<Signed, "version" | "expires">, expiresInMs: number): string {
+    if (!(expiresInMs > 0 && expiresInMs <= longestMs)) {
+      throw invalid(`expiresInMs is ${expiresInMs}; a link lives up to ${longestMs} (a year).`);
+    }
     // Whole seconds, as Azure writes them, rounded up: a link never ends before its time.
     const expires = new Date(Math.ceil((clock() + expiresInMs) / 1000) * 1000)
       .toISOString()

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rm } from "node:fs/promises";
+import { link, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { codeOf, openTemporary, syncDirectory } from "./durable-files.ts";
+import { codeOf, openDirectory, openTemporary, syncDirectory } from "./durable-files.ts";
 
 /**
  * The key that signs links: the configured one, or a random one that is drawn once and kept, readable by this user
@@ -18,8 +18,7 @@ export async function loadSigningKey(config: {
 
 /** Two processes may start at once: `link` lets one of them win, and both read the winner's key. */
 async function create(file: string): Promise<string> {
-  const directory = path.dirname(file);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const directory = await openDirectory(path.dirname(file));
   const temporary = await openTemporary(directory);
   try {
     try {

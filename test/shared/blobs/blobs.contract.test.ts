@@ -173,6 +173,21 @@ function blobStoreContract({ start, open, stop }: BlobStoreCase) {
     });
   });
 
+  it("keeps one of two contents that are written at once, with its own type", async () => {
+    for (let round = 0; round < 10; round++) {
+      const texts = ["one ".repeat(500), "two ".repeat(700)];
+      await Promise.all(
+        texts.map((text) =>
+          store.put("raced", streamOf([bytes(text)]), { contentType: `text/x-${text.slice(0, 3)}` }),
+        ),
+      );
+      const content = await store.get("raced");
+      const text = await textOf(content?.stream);
+      expect(texts).toContain(text);
+      expect(content?.stat.contentType).toBe(`text/x-${text.slice(0, 3)}`);
+    }
+  });
+
   describe("a put that fails", () => {
     it.each([
       ["bytes", () => pattern(1001)],

@@ -97,7 +97,9 @@ describe("links and strange files in the tree", () => {
   it("are not taken for blobs", async () => {
     await mkdir(path.join(directory, "data/unmarked"));
     await writeFile(path.join(directory, "data/unmarked/file"), "x");
-    await writeFile(path.join(directory, "data/%zz"), "x");
+    for (const name of ["%zz", "%2e%2e", "a%2fb", ".DS_Store"]) {
+      await writeFile(path.join(directory, "data", name), "x");
+    }
     expect(await store.list("")).toEqual({ blobs: [], prefixes: [] });
   });
 

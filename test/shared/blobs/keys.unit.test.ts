@@ -32,6 +32,12 @@ describe("the name of a segment on disk", () => {
     ["a", true],
     ["%zz", false],
     ["%ff", false],
+    ["%2e", false],
+    [".%2e", true],
+    ["~", true],
+    ["a%2fb", false],
+    ["Model", false],
+    [".DS_Store", false],
   ])("is not %s of a file or directory that Ketline did not write", (name, isDirectory) => {
     expect(segmentOf(name, isDirectory)).toBeNull();
   });

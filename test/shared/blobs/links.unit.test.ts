@@ -70,6 +70,10 @@ describe("a link to a blob", () => {
     expect(() => verify(writing, "a", "d")).toThrow('allows "cw"');
   });
 
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("is not made for %d ms", (ms) => {
+    expect(() => links.blobUrl("a", { method: "GET", expiresInMs: ms, baseUrl })).toThrow("expiresInMs");
+  });
+
   it("is not made for a key that no store would take", () => {
     expect(() => links.blobUrl("../secret", { method: "GET", expiresInMs, baseUrl })).toThrow("segment");
   });

@@ -2,6 +2,7 @@ import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "../../support/application.ts";
 import { flightsBytes } from "../../support/flights.ts";
+import { lateFlights } from "../../support/late-flights.ts";
 import { type TrainedJob, type TrainingGround, trainingGround } from "../../support/training.ts";
 
 let ground: TrainingGround;
@@ -12,30 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => ground.close());
 
-/** Will this flight be more than 15 minutes late? */
-const late = {
-  dataset: "flights",
-  task: "binary",
-  target: { column: "delay", greaterThan: 15 },
-  derive: [
-    { name: "hour", from: "date", part: "hour" },
-    { name: "dayOfWeek", from: "date", part: "dayOfWeek" },
-  ],
-  features: [
-    { column: "distance" },
-    { column: "origin" },
-    { column: "destination" },
-    { column: "hour", kind: "categorical" },
-    { column: "dayOfWeek", kind: "categorical" },
-  ],
-  split: {
-    timeColumn: "date",
-    train: { from: "2001-01-01", to: "2001-03-01" },
-    holdout: { from: "2001-03-01", to: "2001-04-01" },
-  },
-  slices: ["dayOfWeek"],
-};
-
 const artifact = async (name: string, version: number, path: string) => {
   const content = await ground.blobs.get(`${await ground.registry.artifactPrefix(name, version)}/${path}`);
   return new Response(content?.stream);
@@ -45,7 +22,7 @@ describe("training a model of late flights", () => {
   let first: TrainedJob;
 
   beforeAll(async () => {
-    first = await ground.train({ ...late, registeredModel: "late-flights", tags: { team: "ops" } });
+    first = await ground.train({ ...lateFlights, registeredModel: "late-flights", tags: { team: "ops" } });
   });
 
   it("succeeds with a model that ranks flights better than chance, and says on how many rows", () => {
@@ -151,7 +128,7 @@ describe("training a model of late flights", () => {
   });
 
   it("refuses to promote an equal model, with both losses and the interval in the reason", async () => {
-    const again = await ground.train({ ...late, registeredModel: "late-flights" });
+    const again = await ground.train({ ...lateFlights, registeredModel: "late-flights" });
     expect(again.result.model?.version).toBe(2);
     expect(again.result.decision).toMatchObject({
       promoted: false,
@@ -164,9 +141,9 @@ describe("training a model of late flights", () => {
   });
 
   it("promotes a model that is better on the same holdout, and leaves a worse one", async () => {
-    const poor = { ...late, features: [{ column: "distance" }], registeredModel: "contest" };
+    const poor = { ...lateFlights, features: [{ column: "distance" }], registeredModel: "contest" };
     await ground.train(poor);
-    const better = await ground.train({ ...late, registeredModel: "contest" });
+    const better = await ground.train({ ...lateFlights, registeredModel: "contest" });
     expect(better.result.decision).toMatchObject({ promoted: true, champion: 1 });
     expect(better.result.decision?.comparison?.low).toBeGreaterThan(0);
     const worse = await ground.train(poor);

@@ -256,9 +256,11 @@ async function modelVersion(
     if (!/^[1-9]\d{0,8}$/.test(version)) {
       throw invalid(`The version is "${version}"; a number such as 1 would be right.`);
     }
+    if (/\p{Cc}/u.test(name)) throw notFound("There is no registered model of that name.");
     return catalogue.version(name, Number(version));
   }
-  const found = await catalogue.champion(name);
+  // No model has a control character in its name, and PostgreSQL refuses some of them.
+  const found = /\p{Cc}/u.test(name) ? null : await catalogue.champion(name);
   if (found !== null) return found;
   throw notFound(`There is no deployment "${name}" and no registered model of that name with a version.`);
 }

@@ -16,9 +16,15 @@ const VariantName = z
     "use 1 to 64 letters, digits, '.', '_' or '-', not starting with a sign",
   );
 
+const text = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^\P{Cc}*$/u, "has a control character");
+
 const byVersion = {
   name: VariantName,
-  model: z.string().min(1).max(256).describe("A registered model"),
+  model: text.describe("A registered model"),
   version: z
     .string()
     .regex(/^[1-9]\d{0,9}$/, 'a version number as text, such as "3"')
@@ -26,8 +32,8 @@ const byVersion = {
 };
 const byAlias = {
   name: VariantName,
-  model: z.string().min(1).max(256).describe("A registered model"),
-  alias: z.string().min(1).max(256).describe("An alias of that model; the variant follows it when it moves"),
+  model: text.describe("A registered model"),
+  alias: text.describe("An alias of that model; the variant follows it when it moves"),
 };
 const weight = z.number().min(0).max(100).describe("Per cent of the requests");
 const fraction = z.number().min(0).max(1).describe("Share of the requests that this variant gets a copy of");

@@ -97,7 +97,7 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       summary: "The script and the style of the reference",
       responses: { 200: { description: "A file", contentType: "application/octet-stream" } },
       handle: async ({ params }) => {
-        const asset = params["asset"] ?? "";
+        const asset = params.asset ?? "";
         const contentType = assets[asset];
         if (contentType === undefined) throw notFound(`The reference has no file "${asset}".`);
         const directory = path.dirname(require.resolve("swagger-ui-dist/package.json"));

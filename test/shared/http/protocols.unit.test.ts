@@ -11,7 +11,6 @@ const kinds: ErrorKind[] = [
   "precondition_failed",
   "too_large",
   "unsupported",
-  "rate_limited",
   "unavailable",
   "timeout",
 ];

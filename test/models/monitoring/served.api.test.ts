@@ -2,12 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatasets, datasetMigrations } from "../../../models/datasets/index.ts";
 import { createMonitoring, monitoringMigrations } from "../../../models/monitoring/index.ts";
 import type { Alert, MonitorResult } from "../../../models/monitoring/schemas.ts";
-import {
-  createRegistry,
-  type ModelVersion,
-  type Registry,
-  registryMigrations,
-} from "../../../models/registry/index.ts";
+import { createRegistry, type Registry, registryMigrations } from "../../../models/registry/index.ts";
 import { createServing, servingMigrations } from "../../../models/serving/index.ts";
 import { createTracking, trackingMigrations } from "../../../models/tracking/index.ts";
 import { systemActor } from "../../../shared/identity/index.ts";

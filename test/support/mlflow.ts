@@ -55,6 +55,33 @@ function queryOf(fields: object): URLSearchParams {
   return query;
 }
 
+export interface Pair {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A run as MLflow tells it. */
+export interface RunJson {
+  info: { run_id: string; run_name: string; lifecycle_stage: string; status: string } & Record<
+    string,
+    unknown
+  >;
+  data: { metrics?: { key: string; value: unknown; step: number }[]; params?: Pair[]; tags?: Pair[] };
+  inputs: { dataset_inputs?: unknown[]; model_inputs?: unknown[] };
+  outputs?: { model_outputs: unknown[] };
+}
+
+/** The calls that most tests of runs begin with. */
+export function runCalls(ground: () => MlflowGround) {
+  const create = async (fields: object = {}) =>
+    (await ground().ask<{ run: RunJson }>("POST", "/runs/create", { experiment_id: "0", ...fields })).run;
+  return {
+    create,
+    get: async (run_id: string) => (await ground().ask<{ run: RunJson }>("GET", "/runs/get", { run_id })).run,
+    newRunId: async () => (await create()).info.run_id,
+  };
+}
+
 /** Listens on a free loopback port. */
 export async function listen(ground: TestApplication): Promise<{ url: string; close(): Promise<void> }> {
   const server = createAdaptorServer({ fetch: ground.app.fetch });

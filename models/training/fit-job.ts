@@ -164,6 +164,12 @@ async function fitAndLog(
   context.log(
     `Training a ${algorithm.kind} model of "${recipe.target.column}" from ${recipe.features.length} features of ${spec.dataset} ${version.version.slice(0, 12)} (run ${runId}).`,
   );
+  const times = version.columns.filter(({ kind }) => kind === "time").map(({ name }) => `"${name}"`);
+  if ("holdoutFraction" in spec.split && times.length > 0) {
+    context.log(
+      `The holdout is drawn at random although the data has times (${times.join(", ")}): where rows follow each other, it flatters the model.`,
+    );
+  }
   await tracking.logBatch(runId, { params: parametersOf(spec, algorithm) });
   await tracking.logDataset(runId, {
     name: spec.dataset,

@@ -32,7 +32,10 @@ export interface TrainedJob {
   };
 }
 
-export async function trainingGround(): Promise<TrainingGround> {
+/** @param disturb puts a fault between training and the registry */
+export async function trainingGround(
+  disturb: (registry: Registry) => Registry = (registry) => registry,
+): Promise<TrainingGround> {
   let tracking: Tracking | undefined;
   let registry: Registry | undefined;
   const ground = await testGround({
@@ -41,7 +44,12 @@ export async function trainingGround(): Promise<TrainingGround> {
       const datasets = createDatasets(base);
       tracking = createTracking(base);
       registry = createRegistry({ ...base, tracking });
-      return [datasets, tracking, registry, createTraining({ ...base, datasets, tracking, registry })];
+      return [
+        datasets,
+        tracking,
+        registry,
+        createTraining({ ...base, datasets, tracking, registry: disturb(registry) }),
+      ];
     },
   });
   if (tracking === undefined || registry === undefined) throw new Error("The capabilities were not made.");

@@ -82,13 +82,15 @@ export function createIdentity(options: IdentityOptions): IdentityBook {
 }
 
 /**
- * The secret of the Authorization header: the bearer token, or the Basic password with any user name.
+ * The secret of the Authorization header, the bearer token or the Basic password with any user name; without that header
+ * the key of Azure Quantum's clients.
  *
  * @throws unauthenticated for a header of another form, unless lenient
  */
 function secretIn(headers: Headers, mode: "strict" | "lenient"): string | undefined {
   const header = headers.get("authorization");
-  if (header === null) return undefined;
+  // Azure Quantum's stock client sends a key in a header of its own; here that is a token too.
+  if (header === null) return headers.get("x-ms-quantum-api-key") ?? undefined;
   const [, scheme = "", credential = ""] = /^(\S+)\s+(\S+)\s*$/.exec(header) ?? [];
   if (scheme.toLowerCase() === "bearer") return credential;
   if (scheme.toLowerCase() === "basic") {

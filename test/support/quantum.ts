@@ -1,6 +1,3 @@
-import { once } from "node:events";
-import { serve } from "@hono/node-server";
-import type { Hono } from "hono";
 import { createTracking, trackingMigrations } from "../../models/tracking/index.ts";
 import { createQuantum, quantumMigrations } from "../../quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks } from "../../shared/blobs/index.ts";
@@ -69,20 +66,3 @@ h q[0];
 cx q[0], q[1];
 c = measure q;
 `;
-
-export interface LoopbackServer {
-  readonly url: string;
-  close(): Promise<void>;
-}
-
-/** Serves an application on a random loopback port, for clients that need a real address. */
-export async function serveLoopback(app: Hono): Promise<LoopbackServer> {
-  const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 });
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
-  };
-}

@@ -15,14 +15,8 @@ import type {
   WorkspaceJob,
 } from "../../../quantum/workspaces/workspace.ts";
 import { systemActor } from "../../../shared/identity/actor.ts";
-import {
-  bellQasm,
-  type LoopbackServer,
-  type QuantumGround,
-  quantumGround,
-  serveLoopback,
-  workspacePath,
-} from "../../support/quantum.ts";
+import { listen } from "../../support/mlflow.ts";
+import { bellQasm, type QuantumGround, quantumGround, workspacePath } from "../../support/quantum.ts";
 import { testAdminToken } from "../../support/tokens.ts";
 
 /** One adapter under test, and how to take it down. */
@@ -44,15 +38,15 @@ async function local(): Promise<Adapter> {
   };
 }
 
-/** Azure's adapter against the local workspace behind a real socket, with its token in the header of API keys. */
+/** Azure's adapter against the local workspace behind a real socket, with a token in the header of workspace keys. */
 async function azure(): Promise<Adapter> {
   const ground: QuantumGround = await quantumGround({ env: { KETLINE_ADMIN_TOKEN: testAdminToken } });
-  const server: LoopbackServer = await serveLoopback(ground.app);
+  const server = await listen(ground);
   ground.runner.start();
   const sleep = async (ms: number, signal: AbortSignal) => {
     await delay(ms, undefined, { signal });
   };
-  const authorise = async () => ({ authorization: `Bearer ${testAdminToken}` });
+  const authorise = async () => ({ "x-ms-quantum-api-key": testAdminToken });
   const client = createAzureClient({ authorise, fetch, sleep });
   return {
     workspace: azureQuantumWorkspace({

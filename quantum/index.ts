@@ -10,6 +10,7 @@ import { type Actor, type AuditLog, systemActor } from "../shared/identity/actor
 import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
 import type { QuantumTracking } from "./conclusion.ts";
 import { estimateKind } from "./estimates.ts";
+import { minimiseKind } from "./hybrid.ts";
 import { enqueueExecution, executeKind, sweepWaiting } from "./local-jobs.ts";
 import { createQuantumJobs } from "./quantum-jobs.ts";
 import { quantumRoutes } from "./routes.ts";
@@ -65,6 +66,7 @@ export function createQuantum(options: QuantumOptions): Capability {
   const kind = runKind({ store, simulator, blobs, clock, tracking, workspaceOf, followMs });
   const quantumJobs = createQuantumJobs({ store, jobs, kind, blobs, clock, logger, tracking, workspaceOf });
   const estimating = estimateKind(simulator);
+  const minimising = minimiseKind(simulator);
   const executing = executeKind(local, execute);
   const enqueue = async (row: Parameters<typeof enqueueExecution>[2], actor: Actor) => {
     await enqueueExecution(jobs, executing, row, actor);
@@ -76,10 +78,11 @@ export function createQuantum(options: QuantumOptions): Capability {
         simulator,
         workspaces: azure === undefined ? [simulators] : [simulators, azure],
         submitEstimate: (body, actor) => jobs.submit(estimating, body, { actor }),
+        submitMinimisation: (body, actor) => jobs.submit(minimising, body, { actor }),
       }),
       ...dataPlaneRoutes({ local, links, audit, enqueue }),
     ],
-    jobKinds: [kind, estimating, executing],
+    jobKinds: [kind, estimating, minimising, executing],
     timers: [
       { name: "quantum-follow", schedule: "*/30 * * * * *", run: () => quantumJobs.follow() },
       {

@@ -16,6 +16,7 @@ import {
   EstimateBody,
   HistogramQuery,
   HistogramSchema,
+  MinimisationBody,
   QirBody,
   QirSchema,
   QuantumJobPage,
@@ -36,6 +37,7 @@ export interface QuantumRoutesOptions {
   readonly simulator: Simulator;
   readonly workspaces: readonly QuantumWorkspace[];
   readonly submitEstimate: (body: EstimateBody, actor: Actor) => Promise<Job>;
+  readonly submitMinimisation: (body: MinimisationBody, actor: Actor) => Promise<Job>;
 }
 
 const tag = "Quantum";
@@ -47,7 +49,8 @@ export function quantumRoutes(options: QuantumRoutesOptions): readonly Route[] {
 }
 
 /** What is answered at once: looking at programs and targets. */
-function programRoutes({ simulator, workspaces, submitEstimate }: QuantumRoutesOptions): readonly Route[] {
+function programRoutes(options: QuantumRoutesOptions): readonly Route[] {
+  const { simulator, workspaces, submitEstimate, submitMinimisation } = options;
   return [
     route({
       method: "GET",
@@ -149,6 +152,28 @@ function programRoutes({ simulator, workspaces, submitEstimate }: QuantumRoutesO
       handle: async ({ body, actor }) => {
         programOf(body);
         return json(await submitEstimate(body, actor), 202);
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/quantum/minimisations",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Minimise what a parameterised Q# program computes",
+      description:
+        "A hybrid loop on the simulator, such as a variational eigensolver; each iteration is one run.",
+      body: MinimisationBody,
+      maxBodyBytes,
+      responses: {
+        202: {
+          description: "The job; its result has the parameters, the value and the way there",
+          schema: JobSchema,
+        },
+      },
+      handle: async ({ body, actor }) => {
+        programOf({ language: "qsharp", source: body.source, files: body.files });
+        return json(await submitMinimisation(body, actor), 202);
       },
     }),
   ];

@@ -112,6 +112,42 @@ export const EstimateBody = z.strictObject({
 });
 export type EstimateBody = z.infer<typeof EstimateBody>;
 
+// Minimisations
+
+const Iterations = z.int().min(1).max(500);
+export const MinimisationBody = z.strictObject({
+  source: programShape.source,
+  files: programShape.files,
+  entry: z
+    .string()
+    .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/, "must be the name of a callable")
+    .describe("A Q# callable `(parameters : Double[], shots : Int) : Double`"),
+  initial: z
+    .array(z.number().min(-1e6).max(1e6))
+    .min(1)
+    .max(50)
+    .describe("Where to begin, in radians for angles"),
+  shots: z.int().min(1).max(limits.shots).default(1000).describe("Handed to the callable"),
+  method: z
+    .discriminatedUnion("kind", [
+      z.strictObject({
+        kind: z.literal("parameterShift"),
+        iterations: Iterations.default(20),
+        learningRate: Positive.max(100).default(0.5),
+      }),
+      z.strictObject({
+        kind: z.literal("spsa"),
+        iterations: Iterations.default(50),
+        step: Positive.max(100).default(0.5),
+        perturbation: Positive.max(10).default(0.2),
+        seed: z.int().default(1).describe("Of the directions; the simulator itself takes none"),
+      }),
+    ])
+    .default({ kind: "parameterShift", iterations: 20, learningRate: 0.5 })
+    .describe("`parameterShift` where each parameter turns one Pauli rotation, `spsa` for anything else"),
+});
+export type MinimisationBody = z.infer<typeof MinimisationBody>;
+
 // Jobs
 
 const ExpectedSchema = z

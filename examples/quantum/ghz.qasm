@@ -1,11 +1,11 @@
-// A GHZ state: three qubits that all agree.
 OPENQASM 3.0;
 include "stdgates.inc";
 
-qubit[3] q;
-bit[3] c;
-
+// Five qubits that all agree: 00000 or 11111, each with probability one half.
+qubit[5] q;
+bit[5] c;
 h q[0];
-cx q[0], q[1];
-cx q[1], q[2];
+for int i in [1:4] {
+  cx q[i - 1], q[i];
+}
 c = measure q;

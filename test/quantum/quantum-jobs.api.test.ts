@@ -420,6 +420,36 @@ describe("looking at programs", () => {
   });
 });
 
+describe("a hybrid loop", () => {
+  it("minimises what a program computes, as a job with its way written down", async () => {
+    const source = `operation Cosine(parameters : Double[], shots : Int) : Double {
+      mutable sum = 0;
+      for _ in 1..shots { use q = Qubit(); Ry(parameters[0], q); set sum += MResetZ(q) == Zero ? 1 | -1; }
+      Std.Convert.IntAsDouble(sum) / Std.Convert.IntAsDouble(shots)
+    }`;
+    const body = {
+      source,
+      entry: "Cosine",
+      initial: [1.5],
+      shots: 400,
+      method: { kind: "parameterShift", iterations: 8 },
+    };
+    const answer = await call(ground.app, "POST", "/api/v1/quantum/minimisations", body);
+    expect(answer.status).toBe(202);
+    await ground.runner.drain();
+    const job = (await call(ground.app, "GET", `/api/v1/jobs/${(answer.body as Job).id}`)).body as Job;
+    expect(job).toMatchObject({ state: "succeeded", kind: "quantum.minimise" });
+    const { value, history } = job.result as { value: number; history: unknown[] };
+    expect(value).toBeLessThan(-0.95);
+    expect(history).toHaveLength(9);
+    const refused = await call(ground.app, "POST", "/api/v1/quantum/minimisations", {
+      ...body,
+      entry: "F(1)",
+    });
+    expect(refused).toMatchObject({ status: 400 });
+  });
+});
+
 describe("who may", () => {
   it("read is a viewer, submit a contributor", async () => {
     const guarded = await quantumGround({ env: { KETLINE_ADMIN_TOKEN: testAdminToken } });

@@ -18,7 +18,14 @@ export async function run(): Promise<void> {
       say: (line) => process.stderr.write(`${line}\n`),
     });
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+/** What a person can put right is said in a sentence; only a mistake of ours needs its place in the code. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const ours = error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError;
+  return (ours ? error.stack : undefined) ?? error.message;
 }

@@ -59,6 +59,11 @@ try {
   server = undefined;
   for (const sentence of [...new Set(lost), ...unfinished]) console.error(`lost: ${sentence}`);
   const median = startMs.toSorted((a, b) => a - b)[startMs.length >> 1] ?? 0;
+  const { runs, artifacts, datasets, models, deployments } = ledger;
+  console.log(
+    `${runs.size} runs, ${artifacts.size} artifacts, ${datasets.size} data sets, ${models.size} models, ` +
+      `${deployments.size} deployments`,
+  );
   console.log(
     `${rounds} rounds, ${startMs.length} starts (median ${Math.round(median)} ms), ` +
       `${ledger.acknowledged} writes acknowledged, ${new Set(lost).size} lost, ${unfinished.length} jobs unfinished`,

@@ -7,6 +7,8 @@ export interface Ledger {
   readonly datasets: Set<string>;
   /** Model name to the versions that were created, and the alias `champion` as it was moved last. */
   readonly models: Map<string, AcknowledgedModel>;
+  /** Deployment name to the revisions that were made. */
+  readonly deployments: Map<string, Set<number>>;
   acknowledged: number;
 }
 
@@ -24,5 +26,12 @@ export interface AcknowledgedModel {
 }
 
 export function emptyLedger(): Ledger {
-  return { runs: new Map(), artifacts: new Map(), datasets: new Set(), models: new Map(), acknowledged: 0 };
+  return {
+    runs: new Map(),
+    artifacts: new Map(),
+    datasets: new Set(),
+    models: new Map(),
+    deployments: new Map(),
+    acknowledged: 0,
+  };
 }

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { encodeModel } from "../../shared/onnx/index.ts";
+import { linearModel } from "../models/serving/models.ts";
 import type { AcknowledgedRun, Ledger } from "./ledger.ts";
 
 export type Random = () => number;
@@ -16,7 +18,7 @@ export async function writeUntilGone(
   ledger: Ledger,
   random: Random,
 ): Promise<void> {
-  const kinds = [writeRun, writeRun, writeArtifact, writeModel, writeDataset];
+  const kinds = [writeRun, writeRun, writeArtifact, writeModel, writeDataset, writeDeployment];
   for (let turn = 0; ; turn++) {
     const write = kinds[Math.floor(random() * kinds.length)] ?? writeRun;
     if (!(await write(`${name}-${turn}`, send, ledger, random))) return;
@@ -102,5 +104,25 @@ const writeDataset: Write = async (name, send, ledger, random) => {
   if (answer === undefined) return false;
   ledger.datasets.add(`${name}/${createHash("sha256").update(content).digest("hex")}`);
   ledger.acknowledged++;
+  return true;
+};
+
+const writeDeployment: Write = async (name, send, ledger) => {
+  const model = `deployed-${name}`;
+  const file = `/api/2.0/mlflow-artifacts/artifacts/0/kill/${model}/model.onnx`;
+  if ((await send("PUT", file, Buffer.from(encodeModel(linearModel([2], 1))))) === undefined) return false;
+  if ((await send("POST", "/api/2.0/mlflow/registered-models/create", { name: model })) === undefined)
+    return false;
+  const source = `mlflow-artifacts:/0/kill/${model}`;
+  const version = await send("POST", "/api/2.0/mlflow/model-versions/create", { name: model, source });
+  if (version === undefined) return false;
+  for (const reason of ["first", "once more"]) {
+    const spec = { variants: [{ name: "only", model, version: "1", weight: 100 }], reason };
+    const answer = await send("PUT", `/api/v1/deployments/${name}`, spec);
+    if (answer === undefined) return false;
+    const { revision } = answer as { revision: number };
+    ledger.deployments.set(name, (ledger.deployments.get(name) ?? new Set()).add(revision));
+    ledger.acknowledged++;
+  }
   return true;
 };

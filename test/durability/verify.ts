@@ -50,6 +50,14 @@ export async function findLosses(url: string, ledger: Ledger): Promise<string[]>
       if (at !== model.champion) lost.push(`model ${name} alias champion at ${model.champion}, is at ${at}`);
       return 0;
     }),
+    ...[...ledger.deployments].map(([name, revisions]) => async () => {
+      const answer = await read(`${url}/api/v1/deployments/${name}/revisions?limit=100`);
+      const kept = new Set(
+        (answer as { items: { revision: number }[] } | undefined)?.items.map(({ revision }) => revision),
+      );
+      for (const revision of revisions)
+        if (!kept.has(revision)) lost.push(`deployment ${name} revision ${revision}`);
+    }),
   ];
   const readers = Array.from({ length: 8 }, async () => {
     for (let check = checks.pop(); check !== undefined; check = checks.pop()) await check();

@@ -38,6 +38,8 @@ export interface CaptureOptions {
   readonly rulesOf: (prediction: Prediction) => CaptureRules | null;
   /** Keys the hashes of fields. */
   readonly hashKey: string;
+  /** Written beside each prediction: the code that made it. */
+  readonly codeVersion: string;
   /** Drawn at random when not given; two instances never share one. */
   readonly instance?: string;
   /** Runs work a little later, in the background. */
@@ -123,7 +125,7 @@ export function createCapture(options: CaptureOptions): Capture {
   };
 
   const keep = (prediction: Prediction, rules: CaptureRules): boolean => {
-    const line = lineOf(prediction, rules, digest);
+    const line = lineOf(prediction, rules, digest, options.codeVersion);
     const size = Buffer.byteLength(line);
     if (size > mostLineBytes || bytes + size > mostBytes) return false;
     const batch = batchFor(prediction);
@@ -236,7 +238,12 @@ function partitionOf(prediction: Prediction): Partition {
   };
 }
 
-function lineOf(prediction: Prediction, rules: CaptureRules, digest: FieldRules["digest"]): string {
+function lineOf(
+  prediction: Prediction,
+  rules: CaptureRules,
+  digest: FieldRules["digest"],
+  code: string,
+): string {
   const fields = { drop: rules.drop, hash: rules.hash, digest };
   const line: CapturedLine = {
     v: 1,
@@ -247,6 +254,7 @@ function lineOf(prediction: Prediction, rules: CaptureRules, digest: FieldRules[
     status: prediction.status,
     ...(prediction.errorKind === undefined ? {} : { errorKind: prediction.errorKind }),
     durationMs: Math.round(prediction.durationMs * 1000) / 1000,
+    code,
     rate: rules.sampleRate,
     rows: rowCount(prediction),
     inputs: captureTensors(prediction.inputs, fields),

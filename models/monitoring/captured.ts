@@ -14,6 +14,8 @@ export interface CapturedLine {
   readonly status: "ok" | "error";
   readonly errorKind?: string;
   readonly durationMs: number;
+  /** The code version of the server that answered. */
+  readonly code: string;
   /** The share of requests that were kept, errors apart. */
   readonly rate: number;
   /** Of the request; its tensors may hold fewer of them. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
+import type { Config } from "../../shared/config.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
@@ -47,6 +48,7 @@ export interface MonitoringOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  readonly config: Pick<Config, "codeVersion">;
   readonly serving: Pick<
     Serving,
     "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
@@ -116,6 +118,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     logger,
     rulesOf: monitors.rulesOf,
     hashKey: options.signingKey,
+    codeVersion: options.config.codeVersion,
     instance,
   });
   const stopListening = serving.onPrediction((prediction) => {

@@ -1,6 +1,7 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
+import type { Config } from "../../shared/config.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/index.ts";
@@ -22,6 +23,7 @@ export interface TrainingOptions {
   readonly tracking: Tracking;
   readonly registry: Registry;
   readonly clock: Clock;
+  readonly config: Pick<Config, "codeVersion">;
 }
 
 /** Trainings as jobs: what others may ask for. */

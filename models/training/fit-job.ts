@@ -1,13 +1,12 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
+import type { Config } from "../../shared/config.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { conflict, isKetlineError } from "../../shared/errors.ts";
-import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
-import { version as codeVersion } from "../../shared/version.ts";
+import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets, DatasetVersion } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
-import { runCooperatively } from "./cooperation.ts";
 import { type Recipe, recipeOf } from "./data/recipe.ts";
 import { modelFolder } from "./export/model-folder.ts";
 import type { FitResult, FitTask } from "./fit.worker.ts";
@@ -29,6 +28,7 @@ export interface FitJobOptions {
     "ensureModel" | "createVersion" | "listVersions" | "getByAlias" | "setAlias" | "artifactPrefix"
   >;
   readonly clock: Clock;
+  readonly config: Pick<Config, "codeVersion">;
 }
 
 type Context = JobContext<TrainingSpec>;
@@ -126,7 +126,7 @@ async function train(options: FitJobOptions, context: Context): Promise<Training
 }
 
 async function startRun(
-  { tracking, store }: FitJobOptions,
+  { tracking, store, config }: FitJobOptions,
   { jobId, spec, actor }: Context,
   version: DatasetVersion,
   experimentId: string,
@@ -141,7 +141,7 @@ async function startRun(
       "ketline.job": jobId,
       "ketline.dataset": spec.dataset,
       "ketline.dataset_version": version.version,
-      "ketline.code_version": codeVersion,
+      "ketline.code_version": config.codeVersion,
     },
     actor,
   });
@@ -238,7 +238,7 @@ async function register(
             name,
             source: `runs:/${runId}/model`,
             runId,
-            tags: { ...provenance(spec), ...decisionTags(decision) },
+            tags: { ...provenance(spec, options.config.codeVersion), ...decisionTags(decision) },
             description: `${spec.task} of "${spec.target.column}", trained on ${spec.dataset}`,
             actor,
           })
@@ -291,7 +291,7 @@ async function storedFit(
   return { experimentId, runId, model, rows, metrics: holdout };
 }
 
-function provenance(spec: TrainingSpec): Record<string, string> {
+function provenance(spec: TrainingSpec, codeVersion: string): Record<string, string> {
   return {
     "ketline.dataset": spec.dataset,
     "ketline.dataset_version": spec.version,

@@ -1,6 +1,6 @@
 import { withDuckDb } from "../../shared/duckdb/index.ts";
+import { type Stoppable, stoppableReport } from "../../shared/jobs/cooperation.ts";
 import type { ReferenceProfile } from "../../shared/statistics/index.ts";
-import { type Stoppable, stoppableReport } from "./cooperation.ts";
 import { countHoldout, type HoldoutBatch, holdoutBatches } from "./data/holdout-rows.ts";
 import type { Recipe } from "./data/recipe.ts";
 import { noRows, readTrainingRows } from "./data/training-rows.ts";
@@ -59,7 +59,7 @@ export default async function fitModel(
 ): Promise<FitResult> {
   const report = stoppableReport(task, unchecked);
   const { file, scratchDirectory, spec, algorithm, recipe } = task;
-  return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
+  return withDuckDb({ files: [file], scratchDirectory, stop: task.stop }, async (duckDb) => {
     const holdout = await countHoldout(duckDb, file, spec, recipe);
     if (holdout.rows === 0) throw noRows("holdout", holdout.withoutTarget, spec);
     const rows = await readTrainingRows(duckDb, file, spec, recipe, (done, message) =>

@@ -1,12 +1,11 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../shared/errors.ts";
-import type { JobContext, WorkerPool } from "../../shared/jobs/index.ts";
+import { type JobContext, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets } from "../datasets/index.ts";
 import type { ModelVersion, Registry } from "../registry/index.ts";
 import type { CompareResult, CompareTask } from "./comparison/compare.worker.ts";
 import { decide } from "./comparison/decision.ts";
-import { runCooperatively } from "./cooperation.ts";
 import type { Decision, TrainingSpec } from "./schemas.ts";
 
 export interface PromotionOptions {

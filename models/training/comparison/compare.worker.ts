@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { withDuckDb } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
-import { type Stoppable, stoppableReport } from "../cooperation.ts";
+import { type Stoppable, stoppableReport } from "../../../shared/jobs/cooperation.ts";
 import { holdoutBatches } from "../data/holdout-rows.ts";
 import type { FeatureRecipe, Recipe } from "../data/recipe.ts";
 import { recipeInside } from "../export/model-graph.ts";
@@ -58,13 +58,13 @@ export default async function compareModels(
 }
 
 async function compareGraphs(
-  { file, scratchDirectory, spec, rows }: CompareTask,
+  { file, scratchDirectory, spec, rows, stop }: CompareTask & Stoppable,
   recipe: Recipe,
   features: readonly FeatureRecipe[],
   [champion, challenger]: readonly [GraphScorer, GraphScorer],
   report: (done: number, message?: string) => void,
 ): Promise<CompareResult> {
-  return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
+  return withDuckDb({ files: [file], scratchDirectory, stop }, async (duckDb) => {
     const loss = recipe.task === "binary" ? logLoss : squaredError;
     const differences = pairedDifference();
     let championLoss = 0;

@@ -23,6 +23,7 @@ function captureWith(rules: CaptureRules | null | ((prediction: Prediction) => C
     logger: pino({ level: "silent" }),
     rulesOf: typeof rules === "function" ? rules : () => rules,
     hashKey: "key",
+    codeVersion: "ketline-test",
     instance: "i1",
     later: (work, delayMs) => timers.push({ work, delayMs }),
   });
@@ -47,6 +48,7 @@ describe("captured predictions", () => {
     ]);
     expect(lines()[0]).toEqual({
       v: 1,
+      code: "ketline-test",
       id: "request-1",
       atMs: Date.UTC(2001, 3, 23, 7, 30),
       revision: 1,

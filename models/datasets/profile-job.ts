@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError, notFound } from "../../shared/errors.ts";
-import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
+import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
 import type { ProfileResult, ProfileTask } from "./profile.worker.ts";
 import type { Expectation, VersionState } from "./schemas.ts";
 import type { DatasetStore, VersionRow } from "./store.ts";
@@ -97,7 +97,8 @@ async function profileVersion(
         expectations,
         scratchDirectory,
       };
-      const found = await workers.run<ProfileTask, ProfileResult>(
+      const found = await runCooperatively<ProfileTask, ProfileResult>(
+        workers,
         new URL("./profile.worker.ts", import.meta.url),
         task,
         { signal: context.signal, onProgress: (done, message) => context.progress(0.9 * done, message) },

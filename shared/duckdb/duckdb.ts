@@ -1,4 +1,5 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue, Json } from "@duckdb/node-api";
+import { isStopped } from "../jobs/cooperation.ts";
 
 /** A DuckDB of its own, in memory, that reads and writes the files it was given and nothing else. */
 export interface DuckDb {
@@ -15,6 +16,8 @@ export interface DuckDbOptions {
   readonly files: readonly string[];
   /** A directory of one's own, for what does not fit into memory and for files to write. */
   readonly scratchDirectory: string;
+  /** Interrupts what runs once its element is not 0; see `runCooperatively` in shared/jobs. */
+  readonly stop?: Int32Array;
   /** 2 by default. */
   readonly threads?: number;
   /** What DuckDB may hold before it spills to the scratch directory; 512 by default. */
@@ -42,16 +45,22 @@ export async function withDuckDb<Result>(
   });
   try {
     const connection = await instance.connect();
+    const watch = setInterval(() => {
+      if (options.stop !== undefined && isStopped(options.stop)) connection.interrupt();
+    }, stopWithinMs);
     try {
       await lockDown(connection, options);
       return await work(duckDbOver(connection));
     } finally {
+      clearInterval(watch);
       connection.closeSync();
     }
   } finally {
     instance.closeSync();
   }
 }
+
+const stopWithinMs = 100;
 
 async function lockDown(connection: DuckDBConnection, options: DuckDbOptions): Promise<void> {
   const settings = [

@@ -28,14 +28,14 @@ export async function fitRows(rows: readonly Row[], request: object): Promise<Fi
   return inScratchDirectory(async (scratchDirectory) => {
     const file = path.join(scratchDirectory, "rows.jsonl");
     await writeFile(file, rows.map((row) => JSON.stringify(row)).join("\n"));
+    const stop = new Int32Array(1);
     const source = { file, format: "jsonl", options: {} } as const;
-    const found = await profileFile({ source, expectations: [], scratchDirectory }, () => {});
+    const found = await profileFile({ source, expectations: [], scratchDirectory, stop }, () => {});
     const algorithm: Algorithm = spec.algorithm ?? {
       kind: spec.task === "binary" ? "logistic" : "linear",
       ...{ l2: 1, minLevelRows: 2, maxLevels: 500, impute: "mean", classWeights: "none" as const },
     };
     const recipe = recipeOf(spec, found.columns);
-    const stop = new Int32Array(new SharedArrayBuffer(4));
     return await fitModel(
       { file: found.rowsFile, scratchDirectory, spec, algorithm, recipe, stop },
       () => {},

@@ -177,7 +177,7 @@ export function numberSql(source: Source): string {
 
 /** A text as the model will be given it: '' for a missing one. */
 export function textSql(source: Source): string {
-  if ("part" in source) return `${numberSql(source)}::varchar`;
+  if ("part" in source) throw new Error("Parts of times are numbers.");
   return `coalesce(${quoteName(source.column)}::varchar, '')`;
 }
 
@@ -185,7 +185,7 @@ export function textSql(source: Source): string {
 export function sliceSql(name: string, derive: readonly Derived[]): string {
   const derived = derive.find((one) => one.name === name);
   if (derived === undefined) return `left(${quoteName(name)}::varchar, 200)`;
-  return `${numberSql(derived)}::integer::varchar`;
+  return `try_cast(${numberSql(derived)} as integer)::varchar`;
 }
 
 /** The target as a double; NULL, NaN and infinities are no target. */

@@ -165,6 +165,28 @@ describe("a fit", () => {
     expect(fit.metrics).toEqual(same.metrics);
   });
 
+  it("derives parts of times, in UTC, and takes missing times for missing numbers", async () => {
+    const rows = table(400, (row) => ({
+      seen: row % 5 === 0 ? null : `2001-05-0${1 + (row % 6)}T23:30:00-02:00`,
+    }));
+    const fit = await fitRows(rows, {
+      ...withFeatures("hour", "dayOfWeek", "month"),
+      derive: [
+        { name: "hour", from: "seen", part: "hour" },
+        { name: "dayOfWeek", from: "seen", part: "dayOfWeek" },
+        { name: "month", from: "seen", part: "month" },
+      ],
+      slices: ["dayOfWeek"],
+    });
+    // 1 May 2001 was a Tuesday; half past eleven two hours behind UTC is half past one of the day after.
+    expect(fit.example.hour?.[0]).toEqual([1]);
+    expect(fit.example.month?.[0]).toEqual([5]);
+    const { kind, ...profile } = fit.profile.columns[2] ?? { kind: "categorical" };
+    expect(kind).toBe("numeric");
+    expect(profile).toMatchObject({ nan: 60, min: 1, max: 7 });
+    expect(fit.slices.reduce((sum, { metrics }) => sum + metrics.rows, 0)).toBeLessThanOrEqual(100);
+  });
+
   it("splits by the hash of the row where there are no times, the same way each time", async () => {
     const fraction = { ...request, split: { holdoutFraction: 0.25 } };
     const [one, two] = [await fitRows(table(400), fraction), await fitRows(table(400), fraction)];

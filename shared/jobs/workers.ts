@@ -53,7 +53,8 @@ export function createWorkerPool({ threads, heapMiB = 2048 }: WorkerPoolOptions)
     },
     async close() {
       closed = true;
-      await (await opening)?.destroy();
+      // Waits for what runs: ending a thread in the middle of native code would abort the process.
+      await (await opening)?.close({ force: true });
     },
   };
 }
@@ -65,6 +66,7 @@ async function openPool(threads: number, heapMiB: number): Promise<Piscina> {
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: 30_000,
+    closeTimeout: 10_000,
     // With Atomics a thread blocks between tasks, and with it whatever native cleanup the last task left behind.
     atomics: "disabled",
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },

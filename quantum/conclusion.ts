@@ -78,7 +78,13 @@ export async function conclude(
       noiseless: !noisy,
     });
     journal.note({
-      verdict: { ...verdict, reasons: [...verdict.reasons], impossible: verdict.impossible.slice(0, 50) },
+      verdict: {
+        ...verdict,
+        reasons: [...verdict.reasons],
+        impossible: verdict.impossible
+          .slice(0, topOutcomes)
+          .map(({ outcome, count }) => ({ outcome: shorten(outcome), count })),
+      },
     });
     return `${verdict.verdict}: ${verdict.reasons.join(" ")}`;
   });
@@ -129,9 +135,17 @@ function histogramKey(id: string): string {
   return `quantum-jobs/${id}/histogram.json`;
 }
 
+/** Outcomes of thousands of qubits belong in the histogram, not in every list of jobs. */
+const longestOutcome = 1000;
+
+function shorten(outcome: string): string {
+  return outcome.length <= longestOutcome ? outcome : `${outcome.slice(0, longestOutcome)}…`;
+}
+
 function topOf(histogram: Histogram) {
   const { top, otherOutcomes, otherShots } = mostFrequent(histogram, topOutcomes);
-  return { top: [...top], otherOutcomes, otherShots };
+  const shown = top.map(({ outcome, count }) => ({ outcome: shorten(outcome), count }));
+  return { top: shown, otherOutcomes, otherShots };
 }
 
 async function logToRun(journal: Journal, histogram: Histogram, { tracking, actor }: ConclusionOptions) {

@@ -7,7 +7,7 @@ import type { Program } from "./program.ts";
 import { countGates, type GateCounts } from "./qir/gates.ts";
 import { parseQir } from "./qir/module.ts";
 import { ProgramError, type Simulator, type SimulatorCall } from "./simulator/simulator.ts";
-import type { Profile, QirProfile } from "./simulator/tasks.ts";
+import { type Profile, profiles, type QirProfile } from "./simulator/tasks.ts";
 import { isQirProfile } from "./workspaces/inputs.ts";
 import type { WorkspaceTarget } from "./workspaces/workspace.ts";
 
@@ -30,7 +30,7 @@ export async function examine(
   call: SimulatorCall,
 ): Promise<Examined> {
   const { submission } = journal.record;
-  const profile: Profile = submission.profile ?? target.profile ?? "base";
+  const profile = profileFor(target, submission.profile);
   let qir: Examined["qir"] = null;
   let profileFault: string | null = null;
   let testNames: readonly string[] = [];
@@ -103,6 +103,24 @@ export async function examine(
     );
   }
   return { qir };
+}
+
+/**
+ * The profile to compile for: what the submission asks for within what the target can do.
+ *
+ * @throws invalid when the target cannot do as much, or takes no QIR at all
+ */
+function profileFor(target: WorkspaceTarget, asked: QirProfile | undefined): Profile {
+  if (target.profile === null && asked === undefined) {
+    throw invalid(`${target.id} does not say which QIR it takes; name a profile if it does take some.`, {
+      field: "profile",
+    });
+  }
+  const able = target.profile ?? asked ?? "base";
+  if (asked !== undefined && profiles.indexOf(asked) > profiles.indexOf(able)) {
+    throw invalid(`profile is ${asked}; ${target.id} can do ${able} at most.`, { field: "profile" });
+  }
+  return asked ?? able;
 }
 
 /** A gate of the policy did not pass; the job ends without having been submitted. */

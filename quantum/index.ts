@@ -11,7 +11,7 @@ import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
 import type { QuantumTracking } from "./conclusion.ts";
 import { estimateKind } from "./estimates.ts";
 import { minimiseKind } from "./hybrid.ts";
-import { enqueueExecution, executeKind, sweepWaiting } from "./local-jobs.ts";
+import { enqueueExecution, executeKind, sweepLeftBehind } from "./local-jobs.ts";
 import { createQuantumJobs } from "./quantum-jobs.ts";
 import { quantumRoutes } from "./routes.ts";
 import { runKind } from "./run.ts";
@@ -88,7 +88,7 @@ export function createQuantum(options: QuantumOptions): Capability {
       {
         name: "quantum-sweep",
         schedule: "15 * * * * *",
-        run: () => sweepWaiting({ items, local, jobs, kind: executing, clock, logger }),
+        run: () => sweepLeftBehind({ items, local, jobs, kind: executing, clock, logger }),
       },
     ],
   };

@@ -56,12 +56,12 @@ export async function enqueueExecution(
   return jobs.submit(kind, { workspace, id }, { actor, idempotencyKey });
 }
 
-/** A job that waits longer than this was left behind: the server stopped before it was enqueued. */
+/** What has not changed for so long was left behind: the server stopped before it was enqueued, or for good in the middle. */
 const forgottenMs = 60_000;
 const sweptAtOnce = 100;
 
-/** Enqueues what was left behind, and cancels what was cancelled through its job. */
-export async function sweepWaiting(options: {
+/** Enqueues what was left behind, cancels what was cancelled through its job, and ends what nobody executes any more. */
+export async function sweepLeftBehind(options: {
   readonly items: ItemStore;
   readonly local: LocalWorkspace;
   readonly jobs: Jobs;
@@ -70,7 +70,10 @@ export async function sweepWaiting(options: {
   readonly logger: Logger;
 }): Promise<void> {
   const { items, local, jobs, kind, clock, logger } = options;
-  for (const row of await items.waiting(clock() - forgottenMs, sweptAtOnce)) {
+  const beforeMs = clock() - forgottenMs;
+  for (const row of await items.unchanged("Waiting", beforeMs, sweptAtOnce)) {
+    // A job of Ketline's own API is run by the job of its id, which may itself be waiting.
+    if (await isAlive(jobs, row.id)) continue;
     const job = await enqueueExecution(jobs, kind, row, systemActor("quantum-sweep"));
     if (job.state === "cancelled" || job.state === "failed") {
       logger.info(
@@ -79,5 +82,20 @@ export async function sweepWaiting(options: {
       );
       await local.cancelJob(row.workspace, row.id);
     }
+  }
+  for (const row of await items.unchanged("Executing", beforeMs, sweptAtOnce)) {
+    if (row.owner === null || (await isAlive(jobs, row.owner))) continue;
+    logger.warn({ workspace: row.workspace, id: row.id }, "a job was executed by a job that is no more");
+    await local.abandonJob(row, "The server stopped while it ran this job, and could not take it up again.");
+  }
+}
+
+async function isAlive(jobs: Jobs, id: string): Promise<boolean> {
+  try {
+    const { state } = await jobs.get(id);
+    return state === "queued" || state === "running";
+  } catch (error) {
+    if (isKetlineError(error, "not_found")) return false;
+    throw error;
   }
 }

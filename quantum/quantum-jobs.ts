@@ -43,7 +43,7 @@ export interface QuantumJobsOptions {
 }
 
 const followLimitMs = 60_000;
-const followedAtOnce = 100;
+const pageSize = 100;
 
 export function createQuantumJobs(options: QuantumJobsOptions): QuantumJobs {
   const { store, jobs, kind, blobs, clock, logger, workspaceOf } = options;
@@ -125,11 +125,18 @@ export function createQuantumJobs(options: QuantumJobsOptions): QuantumJobs {
     async follow() {
       const signal = AbortSignal.timeout(followLimitMs);
       for (const status of ["queued", "preparing", "submitted", "executing"] as const) {
-        for (const record of await store.list({ status, limit: followedAtOnce })) {
-          if (signal.aborted) return;
-          await settle(record, signal).catch((error: unknown) => {
-            logger.warn({ quantumJob: record.id, err: error }, "a quantum job could not be followed");
-          });
+        let after: JobQuery["after"];
+        for (;;) {
+          const page = await store.list({ status, after, limit: pageSize });
+          for (const record of page) {
+            if (signal.aborted) return;
+            await settle(record, signal).catch((error: unknown) => {
+              logger.warn({ quantumJob: record.id, err: error }, "a quantum job could not be followed");
+            });
+          }
+          const last = page.at(-1);
+          if (last === undefined || page.length < pageSize) break;
+          after = { createdMs: last.createdMs, id: last.id };
         }
       }
     },

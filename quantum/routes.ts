@@ -43,6 +43,8 @@ export interface QuantumRoutesOptions {
 const tag = "Quantum";
 const protocol = "ketline" as const;
 const maxBodyBytes = 4 * 1024 ** 2;
+/** For looking at a program, within the 30 s of a request: the program is at fault then, not the server. */
+const timeLimitMs = 20_000;
 
 export function quantumRoutes(options: QuantumRoutesOptions): readonly Route[] {
   return [...programRoutes(options), ...jobRoutes(options)];
@@ -67,22 +69,26 @@ function programRoutes(options: QuantumRoutesOptions): readonly Route[] {
       },
       handle: async ({ signal }) => {
         const lists = await Promise.all(
-          workspaces.map(async (workspace) =>
-            (await workspace.targets(signal)).map((target) => ({
-              id: target.id,
-              providerId: target.providerId,
-              workspace: workspace.name,
-              availability: target.availability,
-              averageQueueTimeSeconds: target.averageQueueTimeSeconds,
-              qubits: target.qubits,
-              profile: target.profile,
-              noisy: target.noisy,
-              description: target.description,
-              statusPage: target.statusPage,
-            })),
-          ),
+          workspaces.map(async (workspace) => {
+            try {
+              const targets = await workspace.targets(signal);
+              return {
+                items: targets.map((target) => ({ ...target, workspace: workspace.name })),
+                unreachable: [],
+              };
+            } catch (error) {
+              signal.throwIfAborted();
+              const message = error instanceof Error ? error.message : String(error);
+              return { items: [], unreachable: [{ workspace: workspace.name, message }] };
+            }
+          }),
         );
-        return json({ items: lists.flat() });
+        return json(
+          TargetsSchema.parse({
+            items: lists.flatMap(({ items }) => items),
+            unreachable: lists.flatMap(({ unreachable }) => unreachable),
+          }),
+        );
       },
     }),
     route({
@@ -98,7 +104,10 @@ function programRoutes(options: QuantumRoutesOptions): readonly Route[] {
       maxBodyBytes,
       responses: { 200: { description: "Also for wrong programs", schema: CheckSchema } },
       handle: async ({ body, signal }) => {
-        const { diagnostics, tests } = await simulator.check(programOf(body), body.profile, { signal });
+        const { diagnostics, tests } = await simulator.check(programOf(body), body.profile, {
+          signal,
+          timeLimitMs,
+        });
         const ok = diagnostics.every(({ severity }) => severity !== "error");
         return json({ ok, profile: body.profile, diagnostics, tests });
       },
@@ -114,7 +123,7 @@ function programRoutes(options: QuantumRoutesOptions): readonly Route[] {
       maxBodyBytes,
       responses: { 200: { description: "LLVM text and what it counts", schema: QirSchema } },
       handle: async ({ body, signal }) => {
-        const qir = await simulator.qir(programOf(body), body.profile, { signal });
+        const qir = await simulator.qir(programOf(body), body.profile, { signal, timeLimitMs });
         return json({ profile: body.profile, qir, gates: countGates(parseQir(qir)) });
       },
     }),
@@ -129,7 +138,7 @@ function programRoutes(options: QuantumRoutesOptions): readonly Route[] {
       maxBodyBytes,
       responses: { 200: { description: "The circuit as text and as data", schema: CircuitSchema } },
       handle: async ({ body, signal }) => {
-        const circuit = await simulator.circuit(programOf(body), body.method, { signal });
+        const circuit = await simulator.circuit(programOf(body), body.method, { signal, timeLimitMs });
         return json({ text: circuitText(circuit), circuit });
       },
     }),

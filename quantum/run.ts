@@ -32,6 +32,8 @@ export interface RunOptions {
 }
 
 const maxAttempts = 3;
+/** The progress of a job when its workspace takes over. */
+const beforeRun = 0.4;
 /** Errors that the same submission would meet again. */
 const final: ReadonlySet<ErrorKind> = new Set([
   "invalid",
@@ -80,14 +82,15 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
     workspace: QuantumWorkspace,
     context: JobContext<SubmitBody>,
   ): Promise<WorkspaceJob> {
-    const { signal, log } = context;
+    const { signal, log, progress } = context;
     return workspace.follow(journal.record.id, {
       signal,
       forMs: workspace.kind === "local" ? Number.POSITIVE_INFINITY : options.followMs,
-      onStatus: (job) => {
+      onStatus: async (job) => {
         log(`workspace: ${job.status}`);
-        if (job.status === "Executing") void journal.status("executing");
+        if (job.status === "Executing") await journal.status("executing");
       },
+      onProgress: (done) => progress(beforeRun + (0.95 - beforeRun) * done, "running"),
     });
   }
 
@@ -103,7 +106,7 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
       const workspace = workspaceOf(record.submission.target);
       try {
         if (record.outcome.workspaceJob === null) await submit(journal, workspace, context);
-        context.progress(0.5, "submitted");
+        context.progress(beforeRun, "submitted");
         const job = await follow(journal, workspace, context);
         if (!hasEnded(job.status)) {
           context.log("The workspace has not run it yet; it is looked after from here on.");

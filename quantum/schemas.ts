@@ -389,4 +389,7 @@ export const TargetsSchema = z.object({
       statusPage: z.string().nullable(),
     }),
   ),
+  unreachable: z
+    .array(z.object({ workspace: z.string(), message: z.string() }))
+    .describe("Workspaces that did not answer"),
 });

@@ -125,7 +125,7 @@ export function azureQuantumWorkspace(options: AzureWorkspaceOptions): QuantumWo
       let seen: string | undefined;
       for (;;) {
         const job = jobOf(await read(id, signal));
-        if (job.status !== seen) onStatus?.(job);
+        if (job.status !== seen) await onStatus?.(job);
         seen = job.status;
         const leftMs = untilMs - performance.now();
         if (hasEnded(job.status) || leftMs <= 0) return job;

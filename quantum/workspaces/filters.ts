@@ -11,15 +11,15 @@ export type Filter =
 export type TextColumn = "name" | "item_type" | "job_type" | "provider_id" | "target" | "state";
 export type OrderColumn = TextColumn | "created_ms";
 
-const columns: Readonly<Record<string, OrderColumn>> = {
-  name: "name",
-  itemtype: "item_type",
-  jobtype: "job_type",
-  providerid: "provider_id",
-  target: "target",
-  state: "state",
-  creationtime: "created_ms",
-};
+const columns: ReadonlyMap<string, OrderColumn> = new Map<string, OrderColumn>([
+  ["name", "name"],
+  ["itemtype", "item_type"],
+  ["jobtype", "job_type"],
+  ["providerid", "provider_id"],
+  ["target", "target"],
+  ["state", "state"],
+  ["creationtime", "created_ms"],
+]);
 const names = "Name, ItemType, JobType, ProviderId, Target, State, CreationTime";
 
 /**
@@ -39,7 +39,7 @@ export function parseFilter(text: string): Filter {
 /** @throws invalid for another property or direction */
 export function parseOrder(text: string): { readonly column: OrderColumn; readonly descending: boolean } {
   const [, name = "", direction = "asc"] = /^\s*(\w+)(?:\s+(asc|desc))?\s*$/i.exec(text) ?? [];
-  const column = columns[name.toLowerCase()];
+  const column = columns.get(name.toLowerCase());
   if (column === undefined) {
     throw invalid(`orderby is "${text}"; it takes one of ${names}, with asc or desc.`, { field: "orderby" });
   }
@@ -116,7 +116,7 @@ function readCondition(reader: Reader): Filter {
 
 function readColumn(reader: Reader): OrderColumn {
   const token = reader.tokens[reader.at];
-  const column = token?.kind === "word" ? columns[token.text.toLowerCase()] : undefined;
+  const column = token?.kind === "word" ? columns.get(token.text.toLowerCase()) : undefined;
   if (column === undefined) throw wrong(reader, `one of ${names}`);
   reader.at += 1;
   return column;

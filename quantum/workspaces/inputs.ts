@@ -8,18 +8,22 @@ import { limits, type Noise, type Profile, type QirProfile, qirProfiles } from "
 import type { LocalTarget } from "./targets.ts";
 
 /** What the local workspace reads, by the job's `inputDataFormat`. */
-const readers: Readonly<Record<string, (text: string, params: InputParams) => LocalInput>> = {
-  "ketline.program.v1": (text) => ({ program: readProgram(text), qir: null }),
-  "ketline.qsharp.v1": (text) => ({ program: programOf({ language: "qsharp", source: text }), qir: null }),
-  "qir.v1": readQir,
-  ...Object.fromEntries(
-    ["application/qasm", "qasm.v3", "qasm.v2", "openqasm.v3", "openqasm.v2", "honeywell.openqasm.v1"].map(
-      (format) => [format, readOpenQasm],
-    ),
-  ),
-};
+const readers: ReadonlyMap<string, (text: string, params: InputParams) => LocalInput> = new Map([
+  ["ketline.program.v1", (text: string) => ({ program: readProgram(text), qir: null })],
+  [
+    "ketline.qsharp.v1",
+    (text: string) => ({ program: programOf({ language: "qsharp", source: text }), qir: null }),
+  ],
+  ["qir.v1", readQir],
+  ["application/qasm", readOpenQasm],
+  ["qasm.v3", readOpenQasm],
+  ["qasm.v2", readOpenQasm],
+  ["openqasm.v3", readOpenQasm],
+  ["openqasm.v2", readOpenQasm],
+  ["honeywell.openqasm.v1", readOpenQasm],
+]);
 
-export const inputFormats: readonly string[] = Object.keys(readers);
+export const inputFormats: readonly string[] = [...readers.keys()];
 export const programFormat = "ketline.program.v1";
 
 const Probability = z.number().min(0).max(1);
@@ -77,14 +81,14 @@ export interface LocalInput {
 
 /** @throws invalid or unsupported when the input is not a program of the format */
 export function readInput(format: string, bytes: Uint8Array, params: InputParams): LocalInput {
-  const read = readers[format];
+  const read = readers.get(format);
   if (read === undefined) throw unknownFormat(format);
   return read(textOf(bytes), params);
 }
 
 /** @throws invalid when the workspace does not read the format */
 export function checkInputFormat(format: string): void {
-  if (readers[format] === undefined) throw unknownFormat(format);
+  if (readers.get(format) === undefined) throw unknownFormat(format);
 }
 
 /** @throws invalid when QIR says that it needs more than the target's profile allows */

@@ -77,14 +77,21 @@ export function localQuantumWorkspace({
       return rows.map(jobOf);
     },
 
-    async follow(id, { signal, forMs, onStatus }) {
+    async follow(id, { signal, forMs, onStatus, onProgress }) {
       const untilMs = performance.now() + forMs;
-      onStatus?.(await adapter.job(id, signal));
+      await onStatus?.(await adapter.job(id, signal));
       for (;;) {
-        await execute({ workspace: scope, id, owner: `follow-${id}`, signal, last: true });
+        await execute({
+          workspace: scope,
+          id,
+          owner: id,
+          signal,
+          last: true,
+          ...(onProgress === undefined ? {} : { onProgress }),
+        });
         const job = await adapter.job(id, signal);
         if (hasEnded(job.status) || performance.now() >= untilMs) {
-          onStatus?.(job);
+          await onStatus?.(job);
           return job;
         }
         await sleep(pollMs, undefined, { signal }); // another instance executes it

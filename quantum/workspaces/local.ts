@@ -37,6 +37,8 @@ export interface LocalWorkspace {
   putSession(workspace: string, id: string, body: SessionBody, actor: Actor): Promise<ItemRow>;
   session(workspace: string, id: string): Promise<ItemRow>;
   closeSession(workspace: string, id: string): Promise<ItemRow>;
+  /** Fails a job that nobody executes any more. */
+  abandonJob(row: ItemRow, message: string): Promise<void>;
   /** Counts a failed job of a session and, where its policy says so, fails the session and cancels what waits. */
   jobFailed(row: ItemRow): Promise<void>;
 }
@@ -217,6 +219,16 @@ export function createLocalWorkspace(options: {
         document: JSON.stringify({ ...document, endMs: clock() }),
       };
       return (await items.change(row, { states: openSessions }, changes)) ?? find(row);
+    },
+
+    async abandonJob(row, message) {
+      const document = { ...jobDocument(row), error: { code: "Abandoned", message }, endMs: clock() };
+      const failed = await items.change(
+        row,
+        { states: ["Executing"] },
+        { state: "Failed", modified_ms: clock(), document: JSON.stringify(document) },
+      );
+      if (failed !== undefined) await workspace.jobFailed(failed);
     },
 
     async jobFailed(job) {

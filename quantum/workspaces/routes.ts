@@ -94,7 +94,7 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
     ...(nested ? [nested] : []),
   ];
   const signature = `${method} ${shape.join("/")}${verb === undefined ? "" : `:${verb}`}`.toLowerCase();
-  const handle = operations[signature];
+  const handle = Object.hasOwn(operations, signature) ? operations[signature] : undefined;
   if (handle === undefined || operation.segments.length > 3) {
     throw notFound(`The data plane has no ${method} ${plain}${verb === undefined ? "" : `:${verb}`}.`);
   }
@@ -118,10 +118,7 @@ const operations: Readonly<Record<string, (operation: Operation, id: string) => 
   "get jobs": (operation) => list(operation, { itemType: "Job" }),
   "post jobs/{id}:cancel": async ({ options, workspace, answers }, id) =>
     json(itemAnswer(await options.local.cancelJob(workspace, id), answers)),
-  "delete jobs/{id}": async ({ options, workspace }, id) => {
-    await options.local.deleteJob(workspace, id);
-    return json(null, 204);
-  },
+  "delete jobs/{id}": deleteJob,
   "patch jobs/{id}": patchJob,
   // Until 2025-12-01-preview.
   "patch jobupdateoptions/{id}": patchJob,
@@ -170,6 +167,14 @@ async function patchJob(operation: Operation, id: string): Promise<Reply> {
   return json(
     itemAnswer(await operation.options.local.updateJob(operation.workspace, id, update), operation.answers),
   );
+}
+
+/** Before 2025-12-01-preview DELETE meant cancel, and older clients still do. */
+async function deleteJob({ options, workspace, call }: Operation, id: string): Promise<Reply> {
+  const version = new URL(call.request.url).searchParams.get("api-version") ?? apiVersion;
+  if (version < "2025-12-01") await options.local.cancelJob(workspace, id);
+  else await options.local.deleteJob(workspace, id);
+  return json(null, 204);
 }
 
 async function sasUri(operation: Operation): Promise<Reply> {

@@ -54,8 +54,8 @@ export interface ItemStore {
     when: { readonly states: readonly string[]; readonly owner?: string },
     changes: Partial<Pick<ItemRow, "name" | "state" | "owner" | "document" | "modified_ms">>,
   ): Promise<ItemRow | undefined>;
-  /** Jobs that wait since before a moment, in any workspace. */
-  waiting(beforeMs: number, limit: number): Promise<readonly ItemRow[]>;
+  /** Jobs of any workspace that are in a state since before a moment, oldest first. */
+  unchanged(state: string, beforeMs: number, limit: number): Promise<readonly ItemRow[]>;
   /** @returns whether there was one. */
   remove(key: ItemKey): Promise<boolean>;
 }
@@ -114,14 +114,14 @@ export function createItemStore(database: Database): ItemStore {
       return update.returningAll().executeTakeFirst();
     },
 
-    waiting: (beforeMs, limit) =>
+    unchanged: (state, beforeMs, limit) =>
       tables
         .selectFrom("quantum_workspace_item")
         .selectAll()
         .where("item_type", "=", "Job")
-        .where("state", "=", "Waiting")
-        .where("created_ms", "<", beforeMs)
-        .orderBy("created_ms")
+        .where("state", "=", state)
+        .where("modified_ms", "<", beforeMs)
+        .orderBy("modified_ms")
         .limit(limit)
         .execute(),
 

@@ -82,7 +82,9 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** How long to wait at most. */
   readonly forMs: number;
-  readonly onStatus?: (job: WorkspaceJob) => void;
+  readonly onStatus?: (job: WorkspaceJob) => void | Promise<void>;
+  /** From 0 to 1, where the workspace tells. */
+  readonly onProgress?: (done: number) => void;
 }
 
 export interface WorkspaceResults {

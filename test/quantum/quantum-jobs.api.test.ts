@@ -208,6 +208,19 @@ describe("a quantum job ends early", () => {
     expect(quantum.error).toMatch(/fitsProfile: main\.qs:1:\d+/);
   });
 
+  it("failed, where the profile asked for is more than the target can do", async () => {
+    const { quantum } = await run({
+      language: "qsharp",
+      source: bellSource,
+      target: "ketline.simulator.base",
+      profile: "adaptive_ri",
+    });
+    expect(quantum).toMatchObject({
+      status: "failed",
+      error: expect.stringContaining("can do base at most"),
+    });
+  });
+
   it("failed, where the program does not compile, with the place", async () => {
     const { job, quantum } = await run({ language: "qsharp", source: "operation Main() : Int { Nope() }" });
     expect(quantum).toMatchObject({ status: "failed" });
@@ -380,6 +393,12 @@ describe("looking at programs", () => {
       status: 400,
       body: { diagnostics: expect.arrayContaining([expect.objectContaining({ line: 1, column: 26 })]) },
     });
+  });
+
+  it("stops those that do not end, at the caller's cost", { timeout: 60_000 }, async () => {
+    const source = "operation Main() : Int { mutable n = 0; while true { set n += 1; } n }";
+    const answer = await post("circuits", { language: "qsharp", source, method: "simulate" });
+    expect(answer).toMatchObject({ status: 413, body: { detail: expect.stringContaining("20 s") } });
   });
 
   it("draws them", async () => {

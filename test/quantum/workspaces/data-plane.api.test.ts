@@ -170,6 +170,12 @@ describe("a job of the local workspace", () => {
     expect(JSON.stringify(actions.body)).toContain("quantum-workspace.delete");
   });
 
+  it("is cancelled by DELETE of clients from before that meant to delete", async () => {
+    await submit("older", bellQasm, { inputDataFormat: "qasm.v3" });
+    expect((await plane("DELETE", "jobs/older?api-version=2024-10-01-preview")).status).toBe(204);
+    expect((await plane("GET", "jobs/older")).body).toMatchObject({ status: "Cancelled" });
+  });
+
   it("runs with noise only where the target has some", async () => {
     const noisy = { inputDataFormat: "qasm.v3", inputParams: { shots: 200, noise: { pX: 0.3 } } };
     const refused = await submit("quiet", bellQasm, noisy);
@@ -280,6 +286,7 @@ describe("the data plane refuses", () => {
   it.each([
     [{ target: "ionq.simulator" }, "it has ketline.simulator"],
     [{ inputDataFormat: "rigetti.quil.v1" }, "reads ketline.program.v1"],
+    [{ inputDataFormat: "constructor" }, "reads ketline.program.v1"],
     [{ outputDataFormat: "microsoft.quantum-log.v1" }, "microsoft.quantum-results.v2"],
     [{ inputParams: { shots: 0 } }, "inputParams.shots"],
     [{ inputParams: { shots: 1e9 } }, "inputParams.shots"],
@@ -368,6 +375,19 @@ describe("what waits in the local workspace", () => {
     ground.clock.advance(61_000);
     await ground.timer("quantum-sweep");
     expect(await finished("forgotten")).toMatchObject({ status: "Completed" });
+  });
+
+  it("is ended where the server that ran it will not come back", async () => {
+    await submit("abandoned", bellQasm, { inputDataFormat: "qasm.v3" });
+    const tables = ground.database.tables<{
+      quantum_workspace_item: { id: string; state: string; owner: string };
+    }>();
+    // As a job leaves it that was killed in its last attempt.
+    const left = { state: "Executing", owner: "a-job-that-is-no-more" };
+    await tables.updateTable("quantum_workspace_item").set(left).where("id", "=", "abandoned").execute();
+    ground.clock.advance(61_000);
+    await ground.timer("quantum-sweep");
+    expect(await finished("abandoned")).toMatchObject({ status: "Failed", errorData: { code: "Abandoned" } });
   });
 
   it("is cancelled when its job was", async () => {

@@ -47,6 +47,7 @@ describe("filters of the data plane", () => {
     ["Name eq 'x", "position 9"],
     ["CreationTime ge yesterday", "position 17"],
     ["Name eq 'x'; drop table", "position 12"],
+    ["constructor eq 'x'", "position 1"],
   ])("%s is refused at its place", (text, place) => {
     expect(() => parseFilter(text)).toThrow(place);
   });

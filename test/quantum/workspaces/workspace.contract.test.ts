@@ -89,7 +89,7 @@ describe.each([
   afterAll(() => adapter.close());
 
   const follow = (id: string, seen: WorkspaceJob[] = []) =>
-    workspace.follow(id, { signal, forMs: 60_000, onStatus: (job) => seen.push(job) });
+    workspace.follow(id, { signal, forMs: 60_000, onStatus: (job) => void seen.push(job) });
 
   it("lists targets with profile, availability and noise", async () => {
     const targets = await workspace.targets(signal);

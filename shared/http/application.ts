@@ -204,6 +204,12 @@ async function withinTime(
 
 function toResponse(reply: Reply, requestId: string): Response {
   if (reply instanceof Response) return withHeaders(reply, requestId);
+  if ("raw" in reply) {
+    return new Response(reply.raw, {
+      status: reply.status,
+      headers: { "x-request-id": requestId, "x-content-type-options": "nosniff", ...reply.headers },
+    });
+  }
   return new Response(reply.status === 204 ? null : JSON.stringify(reply.json), {
     status: reply.status,
     headers: {

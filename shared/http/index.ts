@@ -8,5 +8,14 @@ export { limitBytes, readBytes, readJson } from "./body.ts";
 export { openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply } from "./protocols.ts";
-export { type Call, type JsonReply, json, type Protocol, type Reply, type Route, route } from "./route.ts";
+export {
+  type Call,
+  type JsonReply,
+  json,
+  type Protocol,
+  type RawReply,
+  type Reply,
+  type Route,
+  route,
+} from "./route.ts";
 export { type SystemOptions, systemRoutes } from "./system.ts";

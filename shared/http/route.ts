@@ -31,7 +31,14 @@ export interface JsonReply {
   readonly json: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
-export type Reply = Response | JsonReply;
+
+/** An answer that is already written, on hot paths: its headers need not be copied once more, as a `Response`'s are. */
+export interface RawReply {
+  readonly status: number;
+  readonly raw: string | Uint8Array<ArrayBuffer>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+export type Reply = Response | JsonReply | RawReply;
 
 export interface RouteResponse {
   readonly description: string;

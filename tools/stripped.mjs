@@ -18,6 +18,15 @@ try {
 enableCompileCache(path.join(cache, "compiled"));
 
 registerHooks({
+  // A relative import that names its file needs no search; for 700 modules the search is a third of a start.
+  resolve(specifier, context, nextResolve) {
+    const named = /^\.\.?\/.*\.(ts|js|mjs)$/.test(specifier);
+    if (!named || !context.parentURL?.startsWith("file:") || !context.conditions.includes("import")) {
+      return nextResolve(specifier, context);
+    }
+    return { url: new URL(specifier, context.parentURL).href, shortCircuit: true };
+  },
+
   load(url, context, nextLoad) {
     if (!url.startsWith("file:") || !url.endsWith(".ts") || url.includes("/node_modules/")) {
       return nextLoad(url, context);

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
-import { type Call, errorReply, type Protocol, readBytes } from "../../shared/http/index.ts";
+import { type Call, errorReply, type Protocol, type RawReply, readBytes } from "../../shared/http/index.ts";
 import type { InferResponse, ServedBy, Timings } from "./data-plane.ts";
 
 /** The most that a body may have, before and after it is unpacked. */
@@ -14,8 +14,8 @@ export const maxBodyBytes = 64 * 1024 ** 2;
 export async function answering(
   call: Pick<Call, "requestId">,
   protocol: Protocol,
-  work: (onServedBy: (servedBy: ServedBy) => void) => Promise<Response>,
-): Promise<Response> {
+  work: (onServedBy: (servedBy: ServedBy) => void) => Promise<RawReply>,
+): Promise<RawReply> {
   let servedBy: ServedBy | undefined;
   try {
     return await work((known) => {
@@ -25,22 +25,25 @@ export async function answering(
     if (!isKetlineError(error)) throw error;
     const { status, body, contentType, headers } = errorReply(protocol, error, call.requestId);
     const who = servedBy === undefined ? {} : servedByHeaders(servedBy);
-    return new Response(JSON.stringify(body), {
+    return {
       status,
+      raw: JSON.stringify(body),
       headers: { ...headers, ...who, "content-type": contentType },
-    });
+    };
   }
 }
 
-/** A response with predictions, its headers naming who answered and what took how long. */
+/** An answer with predictions, its headers naming who answered and what took how long. */
 export function predicted(
   { servedBy, timings }: InferResponse,
   body: string | Uint8Array<ArrayBuffer>,
   headers: Readonly<Record<string, string>>,
-): Response {
-  return new Response(body, {
+): RawReply {
+  return {
+    status: 200,
+    raw: body,
     headers: { ...headers, ...servedByHeaders(servedBy), "server-timing": serverTiming(timings) },
-  });
+  };
 }
 
 const unpackers: Readonly<Record<string, (bytes: Uint8Array, options: object) => Promise<Uint8Array>>> = {

@@ -21,7 +21,8 @@ export type HostRequest =
   | { readonly kind: "unload"; readonly key: string };
 
 export type HostAnswer =
-  | { readonly kind: "loaded"; readonly description: ModelDescription; readonly loadMs: number }
+  /** `cpuMs`: processor time that ONNX Runtime took to make the session. */
+  | { readonly kind: "loaded"; readonly description: ModelDescription; readonly cpuMs: number }
   | { readonly kind: "ran"; readonly outputs: Tensors; readonly runMs: number }
   /** Asked to run a model that is not loaded in this process. */
   | { readonly kind: "missing" }

@@ -56,7 +56,8 @@ export async function openOnnxSession(file: string, unranked: ReadonlySet<string
 
 type Runtime = typeof import("onnxruntime-node");
 
-async function loadRuntime(): Promise<Runtime> {
+/** Imported at the first use: it is 46 MB. @throws unsupported where there is none for this machine */
+export async function loadRuntime(): Promise<Runtime> {
   try {
     return await import("onnxruntime-node");
   } catch (error) {

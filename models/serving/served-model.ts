@@ -25,18 +25,19 @@ export interface RunResult {
 }
 
 /**
- * When a model may run in the server's own process, where a request costs a third of the processor time that it costs
- * through a host. It starts in a host and has to earn it: its cost is bounded by its inputs, its file is small, it was
- * loaded quickly, and its first requests were answered quickly. Larger requests still go to the host, and one slow run
- * sends the model back there for good. The server is blocked while a model runs in it, so the limits say for how long.
+ * When a model may run in the server's own process, where a request costs a fraction of what it costs through a host.
+ * It starts in a host and has to earn it: its cost follows from its inputs (`bounded`), its file is small, loading it
+ * took little processor time, and its first requests were answered quickly. A request runs here while no larger one was
+ * slow: one up to four times the largest that was measured is expected to take that much squared, and a larger one goes
+ * to the host first. A model that is slow here again and again goes back to its host for good. The server stands still
+ * while a model runs in it, so the limits say for how long.
  */
 export interface InlineRule {
   readonly afterRuns: number;
   readonly maxFileBytes: number;
+  /** Of processor time. */
   readonly maxLoadMs: number;
   readonly maxRunMs: number;
-  /** Elements of all inputs together. */
-  readonly maxElements: number;
 }
 
 export const defaultInlineRule: InlineRule = {
@@ -44,11 +45,15 @@ export const defaultInlineRule: InlineRule = {
   maxFileBytes: 4 * 1024 ** 2,
   maxLoadMs: 100,
   maxRunMs: 5,
-  maxElements: 16_384,
 };
 
-/** A run this many times over the limit moves the model out. */
-const demotionFactor = 10;
+/** A larger request than was measured may be this many times as large. */
+const maxGrowth = 4;
+/** A run this many times over the limit is slow; the machine's own pauses make one now and then. */
+const slowFactor = 4;
+/** Four slow runs in short succession end it; a quick one makes good for an eighth of a slow one. */
+const slowWeight = 8;
+const slowLimit = 3 * slowWeight;
 
 /** A session of a tree model measured eight times its file; a small one has a floor (facts in `bench/README.md`). */
 const bytesPerFileByte = 8;
@@ -66,15 +71,17 @@ interface ServedModelParts {
 /** Loads a model version into a host. */
 export async function openServedModel(parts: ServedModelParts): Promise<ServedModel> {
   const { key, hosts, host, inlineRule: rule } = parts;
-  const { description, loadMs } = await parts.load();
+  const { description, cpuMs } = await parts.load();
   let generation = host.generation;
   let loading: Promise<unknown> | undefined;
   let released = false;
   let hostRuns = 0;
-  let meanRunMs = 0;
+  let slowness = 0;
+  /** The largest requests that ran, by their elements, and how long they took. */
+  let largest = { elements: 0, runMs: 0 };
   let inline: InlineSession | undefined;
   let mayInline =
-    description.bounded && description.fileBytes <= rule.maxFileBytes && loadMs <= rule.maxLoadMs;
+    description.bounded && description.fileBytes <= rule.maxFileBytes && cpuMs <= rule.maxLoadMs;
 
   const reload = () => {
     loading ??= parts
@@ -94,11 +101,28 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     }
   };
 
+  const measure = (elements: number, runMs: number) => {
+    if (elements > 1.2 * largest.elements) largest = { elements, runMs };
+    else if (elements > 0.8 * largest.elements) {
+      largest = {
+        elements: Math.max(elements, largest.elements),
+        runMs: largest.runMs + 0.1 * (runMs - largest.runMs),
+      };
+    }
+  };
+  const isQuick = (elements: number) => {
+    const growth = Math.max(1, elements / Math.max(1, largest.elements));
+    return growth <= maxGrowth && largest.runMs * growth * growth <= rule.maxRunMs;
+  };
+
   const runInline = async (place: InlineSession, inputs: Tensors, outputs: readonly string[]) => {
     place.runs++;
     try {
       const result = await place.session.run(inputs, outputs);
-      if (result.runMs > rule.maxRunMs * demotionFactor) {
+      measure(elementsOf(inputs), result.runMs);
+      const isSlow = result.runMs > rule.maxRunMs * slowFactor;
+      slowness = Math.max(0, slowness + (isSlow ? slowWeight : -1));
+      if (slowness > slowLimit) {
         place.leaving = true;
         if (inline === place) inline = undefined;
       }
@@ -110,7 +134,6 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
   };
 
   const moveInline = async () => {
-    mayInline = false;
     try {
       const session = await openOnnxSession(description.servedFile, new Set(description.unranked));
       if (released) return await session.release();
@@ -135,8 +158,11 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       const answer = await hosts.ask(host, request, { ...options, timeoutMs: left() });
       if (answer.kind === "ran") {
         hostRuns++;
-        meanRunMs += (answer.runMs - meanRunMs) / hostRuns;
-        if (mayInline && hostRuns >= rule.afterRuns && meanRunMs <= rule.maxRunMs) setImmediate(moveInline);
+        measure(elementsOf(inputs), answer.runMs);
+        if (mayInline && hostRuns >= rule.afterRuns && largest.runMs <= rule.maxRunMs) {
+          mayInline = false;
+          setImmediate(moveInline);
+        }
         return answer;
       }
       await inTime(reload(), left(), late);
@@ -152,7 +178,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       return inline === undefined ? "host" : "inline";
     },
     run: (inputs, outputs, options) =>
-      inline !== undefined && elementsOf(inputs) <= rule.maxElements
+      inline !== undefined && isQuick(elementsOf(inputs))
         ? runInline(inline, inputs, outputs)
         : runInHost(inputs, outputs, options),
     async release() {

@@ -1,4 +1,4 @@
-import { type Call, type Route, route } from "../../../shared/http/index.ts";
+import { type Call, type RawReply, type Route, route } from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
 import { answering, predicted, readBody } from "../answer.ts";
 import { hintsOf } from "../call-hints.ts";
@@ -58,7 +58,7 @@ async function score(
   call: Call<{ readonly deployment: string }>,
   contentType: "application/json" | "text/csv",
   onServedBy: Parameters<DataPlane["infer"]>[1],
-): Promise<Response> {
+): Promise<RawReply> {
   const request = readScoringRequest(await readBody(call.request), contentType);
   const response = await plane.infer(
     {

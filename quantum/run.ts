@@ -101,7 +101,10 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
     maxAttempts,
     async run(context) {
       const record = await begin(context);
-      if (endedStatuses.some((status) => status === record.status)) return quantumJob(record);
+      if (record.status === "succeeded") return quantumJob(record);
+      if (endedStatuses.some((status) => status === record.status)) {
+        throw conflict(`The quantum job has ended: ${record.error ?? record.status} Submit it anew.`);
+      }
       const journal = openJournal(record, { store, clock, log: context.log });
       const workspace = workspaceOf(record.submission.target);
       try {
@@ -150,7 +153,7 @@ async function endWith(
   journal: Journal,
   workspace: QuantumWorkspace,
   error: unknown,
-  { signal, attempt }: JobContext<SubmitBody>,
+  { signal, attempt, log }: JobContext<SubmitBody>,
 ): Promise<void> {
   const message = error instanceof Error ? error.message : String(error);
   const interruption: unknown = signal.aborted ? signal.reason : undefined;
@@ -158,7 +161,9 @@ async function endWith(
     if (interruption.why === "stopping" || interruption.why === "lease_lost") return;
     // Our time is up, or somebody cancelled: the workspace must not run on and bill for nothing.
     if (journal.outcome().workspaceJob !== null) {
-      await workspace.cancel(journal.record.id, AbortSignal.timeout(cancelMs));
+      await workspace.cancel(journal.record.id, AbortSignal.timeout(cancelMs)).catch((fault: unknown) => {
+        log(`workspace: not cancelled: ${fault instanceof Error ? fault.message : String(fault)}`);
+      });
     }
     await journal.end(interruption.why === "cancelled" ? "cancelled" : "failed", interruption.message);
     return;

@@ -8,6 +8,7 @@ import type { Diagnostic, Profile } from "./tasks.ts";
 
 /** A program as the compiler takes it. */
 export interface Prepared {
+  readonly files: readonly SourceFile[];
   readonly config: ProgramConfig;
   /** Q# expression to evaluate; empty for the program's entry point. */
   readonly expression: string;
@@ -35,25 +36,26 @@ export async function prepare(
   program: Program,
   options: { readonly needs: "expression" | "entryPoint"; readonly profile?: Profile },
 ): Promise<Prepared> {
-  const configOf = (files: readonly SourceFile[]): ProgramConfig => ({
-    sources: files.map(({ name, text }) => [name, text]),
-    languageFeatures: [],
-    projectType: program.language,
-    ...(options.profile === undefined ? {} : { profile: options.profile }),
+  const prepared = (files: readonly SourceFile[], expression: string): Prepared => ({
+    files,
+    expression,
+    config: {
+      sources: files.map(({ name, text }) => [name, text]),
+      languageFeatures: [],
+      projectType: program.language,
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
+    },
   });
   const { entry } = program;
-  if (entry === null) return { config: configOf(program.files), expression: "" };
+  if (entry === null) return prepared(program.files, "");
   const imports = importsOf(program);
   const call = entry.kind === "call" ? await callOf(compiler, program, entry) : { text: entry.text };
   if (options.needs === "expression") {
-    return { config: configOf(program.files), expression: `{ ${imports}\n${call.text}\n}` };
+    return prepared(program.files, `{ ${imports}\n${call.text}\n}`);
   }
   const returns = "returns" in call ? call.returns : await typeOf(compiler, program, call.text);
   const text = `${imports} @EntryPoint() operation KetlineMain() : ${returns} {\n${call.text}\n}`;
-  return {
-    config: configOf([...withoutEntryPoints(program.files), { name: entryFile, text }]),
-    expression: "",
-  };
+  return prepared([...withoutEntryPoints(program.files), { name: entryFile, text }], "");
 }
 
 async function callOf(compiler: Compiler, program: Program, entry: Extract<Entry, { kind: "call" }>) {

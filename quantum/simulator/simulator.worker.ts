@@ -1,15 +1,16 @@
-import type { ICompiler, IQSharpError } from "qsharp-lang";
+import type { ICompiler } from "qsharp-lang";
 import type { Program } from "../program.ts";
+import { type Collector, collect } from "./collector.ts";
 import { type Compiler, loadCompiler } from "./compiler.ts";
-import { diagnosticsOf, isPanic, programError, thrownDiagnostics } from "./diagnostics.ts";
+import { isPanic, programError, thrownDiagnostics } from "./diagnostics.ts";
 import { inspect } from "./language-service.ts";
 import { prepare, WrongProgram } from "./preparation.ts";
 import {
-  type Diagnostic,
+  type CheckOutcome,
   limits,
   type Noise,
+  type Profile,
   panicMarker,
-  type QuantumState,
   type RunOutcome,
   type SimulatorReply,
   type SimulatorTask,
@@ -51,7 +52,7 @@ async function perform(compiler: Compiler, task: SimulatorTask, report: Report):
     case "run":
       return run(compiler, program, task.shots, task.noise, report);
     case "check":
-      return inspect(compiler, program, task.profile);
+      return check(compiler, program, task.profile);
     case "test":
       return test(compiler, program, task.repeats, report);
     case "estimate": {
@@ -75,6 +76,20 @@ async function perform(compiler: Compiler, task: SimulatorTask, report: Report):
       const { config } = await prepare(compiler, program, { needs: "entryPoint", profile: task.profile });
       return compiler.compiler.getQir(config);
     }
+  }
+}
+
+/** The entry is no part of the program's files: where those are right they are checked together with it. */
+async function check(compiler: Compiler, program: Program, profile: Profile): Promise<CheckOutcome> {
+  const own = await inspect(compiler, program, profile);
+  if (program.entry === null || own.diagnostics.some(({ severity }) => severity === "error")) return own;
+  try {
+    const { files } = await prepare(compiler, program, { needs: "entryPoint" });
+    const { diagnostics } = await inspect(compiler, { ...program, files }, profile);
+    return { diagnostics, tests: own.tests };
+  } catch (error) {
+    if (!(error instanceof WrongProgram)) throw error;
+    return { diagnostics: [...own.diagnostics, ...error.diagnostics], tests: own.tests };
   }
 }
 
@@ -156,96 +171,4 @@ async function estimates(
     if (typeof error !== "string") throw error;
     throw new WrongProgram([programError("Ketline.Estimates.Parameters", error)]);
   }
-}
-
-interface Collector {
-  readonly event: (event: unknown) => boolean;
-  outcome(): RunOutcome;
-  /** The diagnostics of the last failed result. */
-  failure(): readonly Diagnostic[];
-}
-
-type SimulatorEvent =
-  | { readonly type: "Message"; readonly detail: string }
-  | {
-      readonly type: "DumpMachine";
-      readonly detail: { state: QuantumState["amplitudes"]; qubitCount: number };
-    }
-  | { readonly type: "Matrix" }
-  | {
-      readonly type: "Result";
-      readonly detail:
-        | { readonly success: true; readonly value: string }
-        | { readonly success: false; readonly value: { readonly errors: readonly IQSharpError[] } };
-    };
-
-/** Gathers the events of a run: distinct values are kept once, each shot as a number. */
-function collect(shots: number, report: Report): Collector {
-  const indexes = new Map<string, number>();
-  const byShot = new Uint32Array(shots);
-  const messages: string[] = [];
-  const states: QuantumState[] = [];
-  const step = Math.max(1, Math.floor(shots / 20));
-  let done = 0;
-  let succeeded = 0;
-  let characters = 0;
-  let failures = 0;
-  let firstFailure: Diagnostic | null = null;
-  let lastFailure: readonly Diagnostic[] = [];
-
-  const keep = (value: string): void => {
-    let index = indexes.get(value);
-    if (index === undefined) {
-      characters += value.length;
-      if (characters > limits.valueCharacters) return;
-      index = indexes.size;
-      indexes.set(value, index);
-    }
-    byShot[succeeded++] = index;
-  };
-
-  return {
-    event(raw) {
-      const event = raw as SimulatorEvent;
-      if (event.type === "Message") {
-        if (messages.length < limits.messages) messages.push(event.detail.slice(0, limits.messageCharacters));
-      } else if (event.type === "DumpMachine") {
-        if (states.length < limits.states) states.push(stateOf(event.detail));
-      } else if (event.type === "Result") {
-        done += 1;
-        if (event.detail.success) keep(event.detail.value);
-        else {
-          lastFailure = diagnosticsOf(event.detail.value.errors);
-          firstFailure ??= lastFailure[0] ?? null;
-          failures += 1;
-        }
-        if (done % step === 0) report(done / shots, `${done} of ${shots} shots`);
-      }
-      return true;
-    },
-    outcome() {
-      if (characters > limits.valueCharacters) {
-        const message = `The distinct outcomes have more than ${limits.valueCharacters} characters; return less, or run fewer shots.`;
-        throw new WrongProgram([programError("Ketline.Run.TooMuchOutput", message)]);
-      }
-      return {
-        values: [...indexes.keys()],
-        shots: byShot.slice(0, succeeded),
-        messages,
-        states,
-        failures: { count: failures, first: firstFailure },
-      };
-    },
-    failure: () => lastFailure,
-  };
-}
-
-function stateOf({
-  state,
-  qubitCount,
-}: {
-  state: QuantumState["amplitudes"];
-  qubitCount: number;
-}): QuantumState {
-  return { qubitCount, amplitudes: Object.fromEntries(Object.entries(state).slice(0, limits.stateEntries)) };
 }

@@ -228,6 +228,25 @@ describe("a quantum job ends early", () => {
     expect(job).toMatchObject({ state: "failed", attempt: 1, error: quantum.error });
   });
 
+  it("failed, where its entry is not there or its arguments do not fit, before anything runs", async () => {
+    const body = { language: "qsharp", source: "operation F(n : Int) : Int { n }" };
+    const missing = await run({ ...body, entry: "G" });
+    expect(missing.quantum).toMatchObject({ status: "failed", workspaceJob: null });
+    expect(missing.quantum.error).toContain('no callable "G"');
+    const unfit = await run({ ...body, entry: "F", arguments: ["x"] });
+    expect(unfit.quantum.error).toContain('The argument n is "x"');
+    const ambiguous = await run({ ...body, entry: "F(1, 2)" });
+    expect(ambiguous.quantum.error).toMatch(/^entry:1:/);
+  });
+
+  it("for good: its job, tried again, says so", async () => {
+    const { job } = await run({ language: "qsharp", source: "operation Main() : Int { Nope() }" });
+    await call(ground.app, "POST", `/api/v1/jobs/${job.id}/retry`);
+    await ground.runner.drain();
+    const again = (await call(ground.app, "GET", `/api/v1/jobs/${job.id}`)).body as Job;
+    expect(again).toMatchObject({ state: "failed", error: expect.stringContaining("Submit it anew") });
+  });
+
   it("failed, where shots fail while the program runs", async () => {
     const source =
       'operation Main() : Int { use q = Qubit(); H(q); if MResetZ(q) == One { fail "tails"; } 0 }';

@@ -194,6 +194,18 @@ export function slowModel(times: number): ModelProto {
   });
 }
 
+/** y = 2 x, tiled once by a number in the data: how much it makes does not follow from its inputs. */
+export function tileModel(): ModelProto {
+  return buildModel({
+    name: "tile",
+    producerVersion,
+    inputs: [tensorInfo("X", "float32", ["N", 1])],
+    outputs: [tensorInfo("Y", "float32", ["N", 1])],
+    nodes: [node("Add", ["X", "X"], ["XX"]), node("Tile", ["XX", "R"], ["Y"])],
+    initializers: [tensor("R", BigInt64Array.of(1n, 1n))],
+  });
+}
+
 /** Uses an operator that nothing here knows. */
 export function customOperatorModel(): ModelProto {
   return buildModel({

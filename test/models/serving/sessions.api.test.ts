@@ -1,9 +1,10 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { createSessions, defaultSessionLimits } from "../../../models/serving/sessions.ts";
 import { call } from "../../support/application.ts";
 import { type ServingGround, type ServingGroundOptions, servingGround } from "./ground.ts";
-import { linearModel, slowModel } from "./models.ts";
+import { linearModel, slowModel, tileModel } from "./models.ts";
 
 let ground: ServingGround;
 afterEach(() => ground.close());
@@ -68,6 +69,35 @@ describe("sessions", () => {
     const large = await ask("moving", rows, [1000, 1]);
     expect((large.body as { outputs: { data: number[] }[] }).outputs[0]?.data[999]).toBe(2997);
     expect(value(await ask("moving", [5]))).toBe(15);
+  });
+
+  it("begin in a host, move here when they are quick, and stay out when their cost is not bounded", async () => {
+    await begin();
+    const inlineRule = { afterRuns: 2, maxFileBytes: 1e6, maxLoadMs: 60_000, maxRunMs: 60_000 };
+    const limits = { ...defaultSessionLimits, hosts: 1, inlineRule };
+    const { blobs, clock, directory, models } = ground;
+    const sessions = createSessions({ blobs, clock, models, directory: path.join(directory, "own"), limits });
+    await register("quick", 2);
+    await ground.models.register("tiled", { "model.onnx": tileModel() });
+    const placesOf = async (name: string) => {
+      const version = await ground.models.getVersion(name, 1);
+      return sessions.withModel(version, 60_000, async (model) => {
+        const places: string[] = [];
+        for (let i = 0; i < 20; i++) {
+          places.push(model.place);
+          const X = { datatype: "FP32", shape: [1, 1], data: Float32Array.of(i) } as const;
+          const { outputs } = await model.run({ X }, ["Y"], { timeoutMs: 10_000, budgetMs: 10_000 });
+          expect(outputs.Y?.data[0]).toBe(2 * i);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        return places;
+      });
+    };
+    const quick = await placesOf("quick");
+    expect([quick[0], quick.at(-1)]).toEqual(["host", "inline"]);
+    expect(new Set(await placesOf("tiled"))).toEqual(new Set(["host"]));
+    expect(sessions.size.count).toBe(2);
+    await sessions.close();
   });
 
   it("keep only so many bytes of files on the disk", async () => {

@@ -173,6 +173,7 @@ class Slot implements Host {
     if (child === undefined) return;
     this.#end(unavailable("The server is stopping."));
     if (child.exitCode === null && child.signalCode === null) {
+      child.ref();
       await new Promise((resolve) => child.once("exit", resolve));
     }
   }

@@ -35,7 +35,11 @@ const target = (
 export const localTargets: readonly LocalTarget[] = [
   target("ketline.simulator", "unrestricted", "Sparse state simulator; any program, without noise"),
   target("ketline.simulator.base", "base", "The simulator for programs of QIR's base profile"),
-  target("ketline.simulator.adaptive", "adaptive", "The simulator for programs of QIR's adaptive profile"),
+  target(
+    "ketline.simulator.adaptive",
+    "adaptive_rif",
+    "The simulator for programs of QIR's adaptive profile, with integers and floats",
+  ),
   target(
     "ketline.simulator.noisy",
     "unrestricted",

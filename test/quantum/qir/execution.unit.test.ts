@@ -45,6 +45,21 @@ const chosenAngle = `operation Main() : Result {
   use (a, b) = (Qubit(), Qubit()); H(a);
   let theta = M(a) == One ? 1.0 | 2.5;
   Rx(theta, b); let r = M(b); Reset(a); Reset(b); r }`;
+const functions = `operation Main() : (Result, Int) {
+  use (m, a, b) = (Qubit(), Qubit(), Qubit());
+  Ry(1.0, m);
+  Teleport(m, a, b);
+  let first = MResetZ(b);
+  mutable heads = 0;
+  for i in 1..2 { set heads += Toss(a, heads); }
+  (first, heads) }
+operation Teleport(m : Qubit, a : Qubit, b : Qubit) : Unit {
+  H(a); CNOT(a, b); CNOT(m, a); H(m);
+  if MResetZ(a) == One { X(b); } if MResetZ(m) == One { Z(b); } }
+operation Toss(q : Qubit, before : Int) : Int {
+  H(q);
+  if MResetZ(q) == One { return before + 1; }
+  return 0; }`;
 const half = (theta: number) => Math.sin(theta / 2) ** 2;
 const one = (half(1) + half(2.5)) / 2;
 
@@ -67,6 +82,19 @@ describe("QIR that the compiler makes has the outcomes of its program:", () => {
         "(5, true)": 0.125,
         "(6, true)": 0.125,
       },
+    ],
+    [
+      "functions with branches that return values, in adaptive",
+      functions,
+      "adaptive",
+      // heads: 0 or 1 after the first toss, then 0, 1 (0 + 1), 1 (1 + 0) or 3 (1 + 2)
+      Object.fromEntries(
+        [1 - half(1), half(1)].flatMap((share, bit) => [
+          [`(${bit}, 0)`, share / 4],
+          [`(${bit}, 1)`, share / 2],
+          [`(${bit}, 3)`, share / 4],
+        ]),
+      ),
     ],
     ["a loop in adaptive", untilZero, "adaptive", { "0": 0.5, "1": 0.25, "2": 0.125, "3": 0.125 }],
     ["a computed angle in adaptive_rif", chosenAngle, "adaptive_rif", { "0": 1 - one, "1": one }],

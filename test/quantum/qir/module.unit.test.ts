@@ -119,6 +119,34 @@ define internal void @turn(ptr %q, double %angle) {
     expect(source.match(/mutable v_/g)).toHaveLength(2);
   });
 
+  it("keeps what a function returns, and splits the block that calls one with branches", () => {
+    const text = `${opaque("  %c = call i1 @__quantum__rt__read_result(ptr null)\n  %n = call i64 @choose(i1 %c)\n  %m = add i64 %n, 1\n  call void @__quantum__rt__int_record_output(i64 %m, ptr null)\n  ret i64 0")}
+define internal i64 @choose(i1 %c) {
+start:
+  br i1 %c, label %yes, label %no
+yes:
+  br label %end
+no:
+  br label %end
+end:
+  %r = phi i64 [ 3, %yes ], [ 4, %no ]
+  ret i64 %r
+}`;
+    const source = qsharpOfQir(parseQir(text));
+    expect(source.match(/block == /g)).toHaveLength(6); // the caller's two parts and the four of the function
+    expect(source).toContain("= 3;");
+    expect(source).toContain("= 4;");
+  });
+
+  it("does not follow recursion for ever", () => {
+    const text = `${opaque("  call void @again()\n  ret i64 0")}
+define internal void @again() {
+  call void @again()
+  ret void
+}`;
+    expect(() => qsharpOfQir(parseQir(text))).toThrow("deep");
+  });
+
   it.each([
     ["dynamic qubits", "  %q = call ptr @__quantum__rt__qubit_allocate()", "__quantum__rt__qubit_allocate"],
     ["unknown gates", "  call void @__quantum__qis__magic__body(ptr null)", "Line 2"],

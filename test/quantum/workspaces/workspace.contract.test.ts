@@ -96,7 +96,7 @@ describe.each([
     expect(targets.map(({ id, profile, noisy }) => [id, profile, noisy])).toEqual([
       ["ketline.simulator", "unrestricted", false],
       ["ketline.simulator.base", "base", false],
-      ["ketline.simulator.adaptive", "adaptive", false],
+      ["ketline.simulator.adaptive", "adaptive_rif", false],
       ["ketline.simulator.noisy", "unrestricted", true],
     ]);
     expect(

@@ -142,8 +142,8 @@ describe("a model that misbehaves", () => {
     const size = 900;
     const attack = () => ask("limited", new Array(size * size).fill(0.001), [size, size]);
     expect((await attack()).status).toBe(504);
-    const again = await ask("limited", [2]);
-    expect(value(again), JSON.stringify(again.body)).toBeDefined();
+    // A busy machine may take longer to start another process than the deployment lets a request wait.
+    await expect.poll(async () => (await ask("limited", [2])).status, { timeout: 20_000 }).toBe(200);
     expect((await attack()).status).toBe(504);
     await expect.poll(async () => (await ask("limited", [2])).status, { timeout: 20_000 }).toBe(503);
     const refused = await ask("limited", [2]);

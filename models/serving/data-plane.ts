@@ -57,6 +57,8 @@ export interface Timings {
 export interface Observation {
   readonly prediction: Prediction;
   readonly timings: Timings;
+  /** How many runs of the model it was: 0 when it shared the run of another request. */
+  readonly executions: number;
   /** For a copy: what the variant that answered the caller gave for the same request. */
   readonly answered: { readonly servedBy: ServedBy; readonly outputs: Tensors } | null;
 }
@@ -138,7 +140,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
           return result.outputs;
         });
         const durationMs = performance.now() - started;
-        observeSafely({ prediction: { ...about, outputs, status: "ok", durationMs }, timings, answered });
+        const prediction = { ...about, outputs, status: "ok", durationMs } as const;
+        observeSafely({ prediction, timings, executions: 1, answered });
       } catch (error) {
         const durationMs = performance.now() - started;
         const prediction = {
@@ -148,7 +151,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
           errorKind: kindOf(error),
           durationMs,
         } as const;
-        observeSafely({ prediction, timings, answered });
+        observeSafely({ prediction, timings, executions: 0, answered });
       }
     };
     run()
@@ -171,6 +174,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const routed = performance.now();
       timings.routeMs = routed - started;
       let inputs: Tensors = {};
+      let executions = 0;
       try {
         const response = await sessions.withModel(
           choice.version,
@@ -186,8 +190,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
             timings.decodeMs = decoded - loaded;
             const { timeoutMs } = choice;
             const left = Math.max(1, timeoutMs - (decoded - started));
-            const run = { timeoutMs: left, budgetMs: timeoutMs, signal: request.signal };
+            const alone = choice.deployment?.batching === false;
+            const run = { timeoutMs: left, budgetMs: timeoutMs, signal: request.signal, alone };
             const result = await model.run(inputs, wanted, run);
+            executions = result.executions;
             timings.runMs = result.runMs;
             timings.waitMs = performance.now() - decoded - result.runMs;
             const outputs = wanted.map((name) => ({ name, tensor: outputOf(result.outputs, name) }));
@@ -199,7 +205,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         setImmediate(() => {
           const { requestId } = request;
           const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs };
-          observeSafely({ prediction: { ...about, status: "ok", durationMs }, timings, answered: null });
+          const prediction = { ...about, status: "ok", durationMs } as const;
+          observeSafely({ prediction, timings, executions, answered: null });
           const { deployment } = choice;
           if (deployment === null) return;
           for (const shadow of choice.shadows) {
@@ -212,7 +219,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         const durationMs = performance.now() - started;
         const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs: {}, durationMs };
         const prediction = { ...about, status: "error", errorKind: kindOf(error) } as const;
-        setImmediate(() => observeSafely({ prediction, timings, answered: null }));
+        setImmediate(() => observeSafely({ prediction, timings, executions, answered: null }));
         throw error;
       }
     },

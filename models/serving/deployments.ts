@@ -215,7 +215,9 @@ function checkExpected(found: StoredDeployment | null, name: string, expected: n
 
 function merged(name: string, current: Deployment | null, change: DeploymentChange): DeploymentSpec {
   const base =
-    current === null ? { shadows: [], sticky: null, timeoutMs: defaultTimeoutMs } : specOf(current);
+    current === null
+      ? { shadows: [], sticky: null, timeoutMs: defaultTimeoutMs, batching: true }
+      : specOf(current);
   const given = Object.entries(change).filter(([, value]) => value !== undefined);
   const wanted = { ...base, ...Object.fromEntries(given) };
   const parsed = DeploymentSpec.safeParse(wanted);

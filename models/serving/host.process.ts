@@ -3,6 +3,7 @@ import { isKetlineError } from "../../shared/errors.ts";
 import type { HostAnswer, HostReady, HostRequest } from "./host-messages.ts";
 import { inspectModel } from "./inspection.ts";
 import { loadRuntime, type OnnxSession, openOnnxSession } from "./onnx-session.ts";
+import { isByRow } from "./row-independence.ts";
 import { warmUp } from "./warm-up.ts";
 
 /*
@@ -26,6 +27,7 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
         ...rest,
         unranked: [...unranked],
         signature: session.signature,
+        rowWise: inspected.rowWise && isByRow(session.signature),
         columns: mlModel?.columns ?? null,
         params: mlModel?.params ?? [],
       };

@@ -22,6 +22,7 @@ import {
   node,
 } from "../../shared/onnx/index.ts";
 import { type MlModel, readMlModel } from "./mlmodel.ts";
+import { keepsRowsApart } from "./row-independence.ts";
 
 export interface InspectionLimits {
   /** Of the model and its external data. */
@@ -38,6 +39,8 @@ export interface InspectedModel {
   readonly nodeCount: number;
   readonly fileBytes: number;
   readonly bounded: boolean;
+  /** Whether its operators keep rows apart; the signature has to agree. */
+  readonly rowWise: boolean;
   /** Inputs and outputs whose number of dimensions the model leaves open. */
   readonly unranked: ReadonlySet<string>;
 }
@@ -60,13 +63,14 @@ export async function inspectModel(directory: string, limits: InspectionLimits):
   const bounded = isBounded(model);
   const unranked = unrankedNames(model);
   const classLabels = replaceZipMaps(model);
+  const rowWise = keepsRowsApart(model);
   let servedFile = file;
   if (Object.keys(classLabels).length > 0) {
     servedFile = path.join(path.dirname(file), "ketline-served.onnx");
     await writeFile(servedFile, encodeModel(model));
   }
   const metadata = Object.fromEntries(modelMetadata(model));
-  return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, bounded, unranked };
+  return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, bounded, rowWise, unranked };
 }
 
 async function readMlModelFile(directory: string): Promise<MlModel | null> {

@@ -4,13 +4,9 @@ import type { Deployment, DeploymentRevision, DeploymentSpec } from "./schemas.t
 export const defaultTimeoutMs = 10_000;
 
 /** The part of a deployment that a revision keeps. */
-export function specOf({
-  variants,
-  shadows,
-  sticky,
-  timeoutMs,
-}: Deployment | DeploymentSpec): DeploymentSpec {
-  return { variants, shadows, sticky, timeoutMs };
+export function specOf(deployment: Deployment | DeploymentSpec): DeploymentSpec {
+  const { variants, shadows, sticky, timeoutMs, batching } = deployment;
+  return { variants, shadows, sticky, timeoutMs, batching };
 }
 
 /**

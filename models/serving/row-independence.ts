@@ -75,7 +75,9 @@ function isRowWise(node: NodeProto): boolean {
 export function isByRow({ inputs, outputs }: ModelSignature): boolean {
   const specs = [...inputs, ...outputs];
   if (!specs.every(({ shape }) => shape !== null && shape[0] === -1)) return false;
-  const batchNames = new Set(specs.map(({ dimensionNames }) => dimensionNames[0] ?? "").filter((name) => name !== ""));
+  const batchNames = new Set(
+    specs.map(({ dimensionNames }) => dimensionNames[0] ?? "").filter((name) => name !== ""),
+  );
   return specs.every(({ dimensionNames }) => dimensionNames.slice(1).every((name) => !batchNames.has(name)));
 }
 
@@ -126,7 +128,9 @@ function agree(a: Tensors, b: Tensors): boolean {
       const q = y.data[i];
       if (Object.is(p, q)) continue;
       const close =
-        typeof p === "number" && typeof q === "number" && Math.abs(p - q) <= tolerance * Math.max(1, Math.abs(p));
+        typeof p === "number" &&
+        typeof q === "number" &&
+        Math.abs(p - q) <= tolerance * Math.max(1, Math.abs(p));
       if (!close) return false;
     }
   }

@@ -63,6 +63,12 @@ const spec = {
   shadows: z.array(Shadow).max(5).describe("What gets copies after the answer has left"),
   sticky: Sticky.nullable(),
   timeoutMs: z.int().min(10).max(120_000).describe("After this a request fails with 504"),
+  batching: z
+    .boolean()
+    .describe(
+      "Whether requests that wait at the same moment may share a run, where a model answers row by row. It changes the " +
+        "last digits of sums.",
+    ),
 };
 
 /** What a deployment serves, and how its requests are routed. */
@@ -84,6 +90,7 @@ export const PutDeploymentBody = z.strictObject({
   shadows: spec.shadows.default([]),
   sticky: spec.sticky.default(null),
   timeoutMs: spec.timeoutMs.default(10_000),
+  batching: spec.batching.default(true),
   reason: Reason.default("set through the API"),
 });
 export const PatchDeploymentBody = DeploymentChange.extend({

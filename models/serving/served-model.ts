@@ -1,9 +1,12 @@
 import { timedOut, unavailable } from "../../shared/errors.ts";
+import { type Batcher, createBatcher } from "./batching.ts";
 import type { HostAnswer } from "./host-messages.ts";
 import type { AskOptions, Host, Hosts } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
 import type { ModelDescription } from "./model.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
+import { createPace } from "./pace.ts";
+import { triesRowByRow } from "./row-independence.ts";
 import type { Tensors } from "./tensors.ts";
 
 /** A model version that is loaded, wherever its session is. */
@@ -14,23 +17,29 @@ export interface ServedModel {
   readonly estimatedBytes: number;
   /** Where the next small request will run. */
   readonly place: "host" | "inline";
-  run(inputs: Tensors, outputs: readonly string[], options: AskOptions): Promise<RunResult>;
+  run(inputs: Tensors, outputs: readonly string[], options: RunOptions): Promise<RunResult>;
   release(): Promise<void>;
+}
+
+export interface RunOptions extends AskOptions {
+  /** Never together with other requests. */
+  readonly alone?: boolean;
 }
 
 export interface RunResult {
   readonly outputs: Tensors;
-  /** ONNX Runtime's own work; the rest was waiting and transport. */
+  /** ONNX Runtime's own work, for all requests of a joint run; the rest was waiting and transport. */
   readonly runMs: number;
+  /** 1 for one request of a run, 0 for those that came with it. */
+  readonly executions: number;
 }
 
 /**
  * When a model may run in the server's own process, where a request costs a fraction of what it costs through a host.
  * It starts in a host and has to earn it: its cost follows from its inputs (`bounded`), its file is small, loading it
- * took little processor time, and its first requests were answered quickly. A request runs here while no larger one was
- * slow: one up to four times the largest that was measured is expected to take that much squared, and a larger one goes
- * to the host first. A model that is slow here again and again goes back to its host for good. The server stands still
- * while a model runs in it, so the limits say for how long.
+ * took little processor time, and its first requests were answered quickly. From then on each request runs here whose
+ * size was found quick, and the others in the host. A model that is slow here again and again goes back for good. The
+ * server stands still while a model runs in it, so the limits say for how long.
  */
 export interface InlineRule {
   readonly afterRuns: number;
@@ -47,8 +56,6 @@ export const defaultInlineRule: InlineRule = {
   maxRunMs: 5,
 };
 
-/** A larger request than was measured may be this many times as large. */
-const maxGrowth = 4;
 /** A run this many times over the limit is slow; the machine's own pauses make one now and then. */
 const slowFactor = 4;
 /** Four slow runs in short succession end it; a quick one makes good for an eighth of a slow one. */
@@ -77,8 +84,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
   let released = false;
   let hostRuns = 0;
   let slowness = 0;
-  /** The largest requests that ran, by their elements, and how long they took. */
-  let largest = { elements: 0, runMs: 0 };
+  const pace = createPace(rule.maxRunMs);
   let inline: InlineSession | undefined;
   let mayInline =
     description.bounded && description.fileBytes <= rule.maxFileBytes && cpuMs <= rule.maxLoadMs;
@@ -101,25 +107,20 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     }
   };
 
-  const measure = (elements: number, runMs: number) => {
-    if (elements > 1.2 * largest.elements) largest = { elements, runMs };
-    else if (elements > 0.8 * largest.elements) {
-      largest = {
-        elements: Math.max(elements, largest.elements),
-        runMs: largest.runMs + 0.1 * (runMs - largest.runMs),
-      };
-    }
-  };
-  const isQuick = (elements: number) => {
-    const growth = Math.max(1, elements / Math.max(1, largest.elements));
-    return growth <= maxGrowth && largest.runMs * growth * growth <= rule.maxRunMs;
-  };
-
-  const runInline = async (place: InlineSession, inputs: Tensors, outputs: readonly string[]) => {
+  const runInline = async (
+    place: InlineSession,
+    inputs: Tensors,
+    outputs: readonly string[],
+    alone: boolean,
+  ) => {
     place.runs++;
     try {
-      const result = await place.session.run(inputs, outputs);
-      measure(elementsOf(inputs), result.runMs);
+      const result =
+        place.batcher === undefined || alone
+          ? { ...(await place.session.run(inputs, outputs)), executions: 1, elements: elementsOf(inputs) }
+          : await place.batcher.run(inputs, outputs);
+      if (result.executions === 0) return result;
+      pace.measure(result.elements, result.runMs);
       const isSlow = result.runMs > rule.maxRunMs * slowFactor;
       slowness = Math.max(0, slowness + (isSlow ? slowWeight : -1));
       if (slowness > slowLimit) {
@@ -133,11 +134,14 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     }
   };
 
-  const moveInline = async () => {
+  const moveInline = async (sample: Tensors) => {
     try {
       const session = await openOnnxSession(description.servedFile, new Set(description.unranked));
       if (released) return await session.release();
-      inline = { session, runs: 0, leaving: false };
+      const mayBatch = description.rowWise && (await triesRowByRow(session, sample)) === true;
+      if (released) return await session.release();
+      const batcher = mayBatch ? createBatcher(session, pace.isQuick) : undefined;
+      inline = { session, batcher, runs: 0, leaving: false };
       await unload();
     } catch {
       // It goes on in its host; the file may have been cleared away, or the host replaced.
@@ -158,12 +162,13 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       const answer = await hosts.ask(host, request, { ...options, timeoutMs: left() });
       if (answer.kind === "ran") {
         hostRuns++;
-        measure(elementsOf(inputs), answer.runMs);
-        if (mayInline && hostRuns >= rule.afterRuns && largest.runMs <= rule.maxRunMs) {
+        const elements = elementsOf(inputs);
+        pace.measure(elements, answer.runMs);
+        if (mayInline && hostRuns >= rule.afterRuns && pace.isQuick(elements)) {
           mayInline = false;
-          setImmediate(moveInline);
+          setImmediate(moveInline, inputs);
         }
-        return answer;
+        return { outputs: answer.outputs, runMs: answer.runMs, executions: 1 };
       }
       await inTime(reload(), left(), late);
     }
@@ -178,8 +183,8 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       return inline === undefined ? "host" : "inline";
     },
     run: (inputs, outputs, options) =>
-      inline !== undefined && isQuick(elementsOf(inputs))
-        ? runInline(inline, inputs, outputs)
+      inline !== undefined && pace.isQuick(elementsOf(inputs))
+        ? runInline(inline, inputs, outputs, options.alone === true)
         : runInHost(inputs, outputs, options),
     async release() {
       released = true;
@@ -196,6 +201,8 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
 
 interface InlineSession {
   readonly session: OnnxSession;
+  /** Undefined where rows of different requests must not meet. */
+  readonly batcher: Batcher | undefined;
   /** Runs in the air: the session is released after the last of them. */
   runs: number;
   leaving: boolean;

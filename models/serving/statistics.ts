@@ -38,7 +38,7 @@ export interface ModelStatistics {
 export function createStatistics(): Statistics {
   const models = new Map<string, ModelStatistics>();
   return {
-    add({ prediction, timings }) {
+    add({ prediction, timings, executions }) {
       const key = `${prediction.modelName}\n${prediction.modelVersion}`;
       const known = models.get(key);
       const entry = known ?? empty(prediction.modelName, prediction.modelVersion);
@@ -50,7 +50,7 @@ export function createStatistics(): Statistics {
         return;
       }
       entry.inference_count += rowCount(prediction.inputs);
-      entry.execution_count++;
+      entry.execution_count += executions;
       lasted(stats.success, prediction.durationMs);
       lasted(stats.queue, timings.loadMs + timings.waitMs);
       lasted(stats.compute_input, timings.decodeMs);

@@ -13,6 +13,7 @@ export {
   encodeModel,
   modelExternalData,
   modelMetadata,
+  modelNodes,
   modelOperators,
   setModelMetadata,
 } from "./model.ts";

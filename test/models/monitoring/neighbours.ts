@@ -74,7 +74,7 @@ export function servingStandIn(clock: Clock): ServingStandIn {
         version,
         weight: 100 / versions.length,
       }));
-      const spec: Spec = { variants, shadows: [], sticky: null, timeoutMs: 10_000 };
+      const spec: Spec = { variants, shadows: [], sticky: null, timeoutMs: 10_000, batching: true };
       return add(name, spec, deployments.has(name) ? "change" : "create");
     },
     getDeployment: async (name) => deploymentOf(name),

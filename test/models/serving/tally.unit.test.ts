@@ -30,6 +30,7 @@ const observation = (
       durationMs,
     },
     timings: { routeMs: 0, loadMs: 0, decodeMs: 0, waitMs: 0, runMs: 0 },
+    executions: 1,
     answered: answered === undefined ? null : { servedBy: who, outputs: tensor(answered) },
   };
 };

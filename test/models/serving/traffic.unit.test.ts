@@ -10,6 +10,7 @@ const deployment = (spec: Partial<DeploymentSpec>) => ({
   shadows: [],
   sticky: null,
   timeoutMs: 1000,
+  batching: true,
   ...spec,
 });
 const hints = (given: Partial<RoutingHints> = {}): RoutingHints => ({

@@ -72,7 +72,7 @@ module.exports = {
     parser: "swc",
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "^(node_modules|dist|console|\\.ketline)/" },
+    exclude: { path: "^(node_modules|dist|console|\\.[^/]+)/" },
     enhancedResolveOptions: { extensions: [".ts", ".mjs", ".cjs", ".js"] },
   },
 };

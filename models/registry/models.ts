@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import { type Comparison, comparisonsOf, orderOf } from "../tracking/index.ts";
+import { type Comparison, comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
 import { type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
 import { checkModelName, checkTag } from "./names.ts";
 import type { SearchModels } from "./schemas.ts";

@@ -1,5 +1,5 @@
 import { invalid } from "../../shared/errors.ts";
-import { checkKey, checkLength, checkPathLike, limits } from "../tracking/index.ts";
+import { checkKey, checkLength, checkPathLike, limits } from "../../shared/mlflow/index.ts";
 import { type Stage, stages } from "./store/tables.ts";
 
 /** @throws invalid. */

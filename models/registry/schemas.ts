@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../../shared/http/index.ts";
-import { flag, keyValue, list, pageSize, requiredText, text } from "../tracking/index.ts";
+import { flag, keyValue, list, pageSize, requiredText, text } from "../../shared/mlflow/index.ts";
 import { eventKinds } from "./events.ts";
 
 /** The requests of MLflow's registry API (mlflow/protos/model_registry.proto). Answers are written by `wire.ts`. */

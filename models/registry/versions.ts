@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import { comparisonsOf, orderOf } from "../tracking/index.ts";
+import { comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
 import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";

@@ -1,4 +1,4 @@
-import { many, unlessEmpty } from "../tracking/index.ts";
+import { many, unlessEmpty } from "../../shared/mlflow/index.ts";
 import type { LoadedModel } from "./store/models.ts";
 import type { LoadedVersion } from "./store/versions.ts";
 

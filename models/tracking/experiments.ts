@@ -1,11 +1,16 @@
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/actor.ts";
+import {
+  checkKey,
+  checkLength,
+  comparisonsOf,
+  limits,
+  orderOf,
+  type ViewType,
+} from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
-import { orderOf } from "./filter/order.ts";
-import { comparisonsOf } from "./filter/target.ts";
-import { checkExperimentName, checkKey, checkLength, experimentNumber, limits } from "./names.ts";
-import type { ViewType } from "./protocol/fields.ts";
+import { checkExperimentName, experimentNumber } from "./names.ts";
 import type { SearchExperiments } from "./schemas.ts";
 import {
   changeExperiment,

@@ -2,18 +2,18 @@ import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/actor.ts";
-import { storeOf, type TrackingContext, transact } from "./context.ts";
-import { requireActiveExperiment } from "./experiments.ts";
-import { type OrderItem, orderItem, withoutTwins } from "./filter/order.ts";
-import { comparisonsOf } from "./filter/target.ts";
 import {
   checkLength,
-  checkLoggedModelName,
-  experimentNumber,
+  comparisonsOf,
   limits,
-  randomName,
+  type OrderItem,
+  orderItem,
   truncate,
-} from "./names.ts";
+  withoutTwins,
+} from "../../shared/mlflow/index.ts";
+import { storeOf, type TrackingContext, transact } from "./context.ts";
+import { requireActiveExperiment } from "./experiments.ts";
+import { checkLoggedModelName, experimentNumber, randomName } from "./names.ts";
 import type { CreateLoggedModel, SearchLoggedModels } from "./schemas.ts";
 import type { KeyValue } from "./store/experiments.ts";
 import {

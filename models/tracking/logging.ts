@@ -1,16 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { invalid, notFound } from "../../shared/errors.ts";
+import { checkKey, checkLength, invalidValue, limits, truncate } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
-import {
-  checkKey,
-  checkLength,
-  checkRunId,
-  checkTag,
-  invalidValue,
-  limits,
-  runNameTag,
-  truncate,
-} from "./names.ts";
+import { checkRunId, checkTag, runNameTag } from "./names.ts";
 import { noRun, notActive, requireActiveRun } from "./runs.ts";
 import type { DatasetInput, MetricFields } from "./schemas.ts";
 import type { KeyValue } from "./store/experiments.ts";

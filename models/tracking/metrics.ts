@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { invalid } from "../../shared/errors.ts";
+import { pageToken, readPageToken } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext } from "./context.ts";
-import { pageToken, readPageToken } from "./protocol/page-token.ts";
 import { requireRun } from "./runs.ts";
 import type { GetHistory, GetHistoryBulk, GetHistoryInterval } from "./schemas.ts";
 import {

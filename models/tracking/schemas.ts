@@ -11,7 +11,7 @@ import {
   requiredText,
   text,
   viewType,
-} from "./protocol/fields.ts";
+} from "../../shared/mlflow/index.ts";
 import { loggedModelStatuses } from "./store/tables.ts";
 
 /** The requests of MLflow's tracking API (mlflow/protos/service.proto). Answers are written by `wire.ts`. */

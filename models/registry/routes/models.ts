@@ -1,5 +1,5 @@
 import type { Call, Route } from "../../../shared/http/index.ts";
-import { many, mlflowRoute } from "../../tracking/index.ts";
+import { many, mlflowRoute } from "../../../shared/mlflow/index.ts";
 import { deleteAlias, getByAlias, setAlias } from "../aliases.ts";
 import type { ChangeBy, RegistryContext } from "../context.ts";
 import {

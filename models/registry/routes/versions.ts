@@ -1,13 +1,6 @@
 import { type Call, type Route, route } from "../../../shared/http/index.ts";
-import {
-  downloadReply,
-  many,
-  mlflowRoute,
-  prefixOf,
-  readRequest,
-  safeSegments,
-  statArtifact,
-} from "../../tracking/index.ts";
+import { downloadReply, many, mlflowRoute, readRequest } from "../../../shared/mlflow/index.ts";
+import { prefixOf, safeSegments, statArtifact } from "../../tracking/index.ts";
 import { type RegistryContext, storeOf } from "../context.ts";
 import { versionNumber } from "../names.ts";
 import {

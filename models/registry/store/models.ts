@@ -6,7 +6,7 @@ import {
   type SearchPage,
   type SearchTarget,
   searchIds,
-} from "../../tracking/index.ts";
+} from "../../../shared/mlflow/index.ts";
 import type { ModelRow, Store } from "./tables.ts";
 import { type LoadedVersion, loadVersions, promptTag } from "./versions.ts";
 

@@ -6,7 +6,7 @@ import {
   type SearchPage,
   type SearchTarget,
   searchIds,
-} from "../../tracking/index.ts";
+} from "../../../shared/mlflow/index.ts";
 import type { Store, VersionRow } from "./tables.ts";
 
 /** MLflow keeps prompts among the registered models, marked by this tag; searches leave them out unless asked. */

@@ -1,14 +1,17 @@
 import { unsupported } from "../../../shared/errors.ts";
 import { type Call, json, type Reply, type Route, route } from "../../../shared/http/index.ts";
 import type { Role } from "../../../shared/identity/actor.ts";
+import {
+  downloadReply,
+  many,
+  mlflowPrefixes,
+  mlflowRoute,
+  readRequest,
+} from "../../../shared/mlflow/index.ts";
 import { artifactKey, joinUri, prefixOf, safeSegments } from "../artifact-uris.ts";
 import { deleteArtifacts, listDirectory, putArtifact, statArtifact } from "../artifacts.ts";
 import { storeOf, type TrackingContext } from "../context.ts";
 import { requireLoggedModel } from "../logged-models.ts";
-import { downloadReply } from "../protocol/download.ts";
-import { many } from "../protocol/json.ts";
-import { readRequest } from "../protocol/request.ts";
-import { mlflowPrefixes, mlflowRoute } from "../protocol/route.ts";
 import { requireRun } from "../runs.ts";
 import { GetArtifact, GetModelArtifact, ListArtifacts, ListProxiedArtifacts } from "../schemas.ts";
 import { fileJson } from "../wire.ts";

@@ -1,5 +1,6 @@
 import { invalid } from "../../../shared/errors.ts";
 import type { Route } from "../../../shared/http/index.ts";
+import { many, mlflowRoute, unlessEmpty } from "../../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext } from "../context.ts";
 import {
   createExperiment,
@@ -13,8 +14,6 @@ import {
   setExperimentTag,
 } from "../experiments.ts";
 import { experimentNumber } from "../names.ts";
-import { many, unlessEmpty } from "../protocol/json.ts";
-import { mlflowRoute } from "../protocol/route.ts";
 import {
   CreateExperiment,
   DeleteExperimentTag,

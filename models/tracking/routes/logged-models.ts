@@ -1,4 +1,5 @@
 import type { Route } from "../../../shared/http/index.ts";
+import { many, mlflowRoute } from "../../../shared/mlflow/index.ts";
 import { prefixOf, safeSegments } from "../artifact-uris.ts";
 import { listDirectory } from "../artifacts.ts";
 import { storeOf, type TrackingContext } from "../context.ts";
@@ -13,8 +14,6 @@ import {
   searchLoggedModels,
   setLoggedModelTags,
 } from "../logged-models.ts";
-import { many } from "../protocol/json.ts";
-import { mlflowRoute } from "../protocol/route.ts";
 import {
   CreateLoggedModel,
   DeleteLoggedModelTag,

@@ -1,8 +1,7 @@
 import type { Route } from "../../../shared/http/index.ts";
+import { many, mlflowRoute } from "../../../shared/mlflow/index.ts";
 import type { TrackingContext } from "../context.ts";
 import { getHistory, getHistoryBulk, getHistoryInterval, type RunMetric } from "../metrics.ts";
-import { many } from "../protocol/json.ts";
-import { mlflowRoute } from "../protocol/route.ts";
 import { GetHistory, GetHistoryBulk, GetHistoryInterval } from "../schemas.ts";
 import { metricJson } from "../wire.ts";
 

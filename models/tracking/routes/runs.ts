@@ -1,4 +1,5 @@
 import type { Route } from "../../../shared/http/index.ts";
+import { many, maxBatchBytes, mlflowRoute } from "../../../shared/mlflow/index.ts";
 import type { TrackingContext } from "../context.ts";
 import {
   deleteTag,
@@ -10,9 +11,6 @@ import {
   recordModel,
   setTag,
 } from "../logging.ts";
-import { many } from "../protocol/json.ts";
-import { maxBatchBytes } from "../protocol/request.ts";
-import { mlflowRoute } from "../protocol/route.ts";
 import { changeRunStage, createRun, getRun, searchRuns, updateRun } from "../runs.ts";
 import {
   CreateRun,

@@ -1,7 +1,12 @@
 import { sql } from "kysely";
-import type { OrderItem } from "../filter/order.ts";
-import { isAnyOf, type SearchPage, searchIds } from "../filter/sql.ts";
-import type { Comparison, SearchTarget } from "../filter/target.ts";
+import {
+  type Comparison,
+  isAnyOf,
+  type OrderItem,
+  type SearchPage,
+  type SearchTarget,
+  searchIds,
+} from "../../../shared/mlflow/index.ts";
 import type { Store } from "./statement.ts";
 import type { ExperimentRow, LifecycleStage } from "./tables.ts";
 

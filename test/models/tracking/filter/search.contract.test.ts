@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { orderOf } from "../../../../models/tracking/filter/order.ts";
-import { comparisonsOf } from "../../../../models/tracking/filter/target.ts";
 import { trackingMigrations } from "../../../../models/tracking/migrations.ts";
 import {
   insertInputs,
@@ -12,6 +10,7 @@ import { insertRun, runTarget, searchRunIds } from "../../../../models/tracking/
 import type { Store } from "../../../../models/tracking/store/statement.ts";
 import type { RunStatus, TrackingTables } from "../../../../models/tracking/store/tables.ts";
 import type { Database } from "../../../../shared/database/index.ts";
+import { comparisonsOf, orderOf } from "../../../../shared/mlflow/index.ts";
 import { databaseCases } from "../../../support/databases.ts";
 import { randomSource } from "../../../support/random.ts";
 import { type PlainRun, randomFilter, randomOrder, randomRuns } from "./random-search.ts";

@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { type Call, json, type Reply, type Route, route } from "../../../shared/http/index.ts";
-import type { Role } from "../../../shared/identity/actor.ts";
+import { type Call, json, type Reply, type Route, route } from "../http/index.ts";
+import type { Role } from "../identity/actor.ts";
 import { readRequest } from "./request.ts";
 
 export interface MlflowRouteSpec<Request> {

@@ -1,5 +1,5 @@
-import type { BlobStat, BlobStore, ByteRange } from "../../../shared/blobs/blob-store.ts";
-import { notFound } from "../../../shared/errors.ts";
+import type { BlobStat, BlobStore, ByteRange } from "../blobs/blob-store.ts";
+import { notFound } from "../errors.ts";
 
 /**
  * Streams a blob as a download: whole, or the one range that is asked for (RFC 9110, section 14). The two headers keep a

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { invalid } from "../../../shared/errors.ts";
+import { invalid } from "../errors.ts";
 
 /** One value of the sort key of the last row of a page. */
 export type KeyPart = string | number;

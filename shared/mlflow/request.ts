@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { invalid, isKetlineError } from "../../../shared/errors.ts";
-import { type Call, readBytes } from "../../../shared/http/index.ts";
+import { invalid, isKetlineError } from "../errors.ts";
+import { type Call, readBytes } from "../http/index.ts";
 
 /** MLflow refuses larger logging requests (mlflow/utils/validation.py, MAX_BATCH_LOG_REQUEST_SIZE). */
 export const maxBatchBytes = 1_000_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { orderOf } from "../../../../models/tracking/filter/order.ts";
-import { parseFilter } from "../../../../models/tracking/filter/parse.ts";
 import { runTarget } from "../../../../models/tracking/store/runs.ts";
+import { orderOf } from "../../../../shared/mlflow/filter/order.ts";
+import { parseFilter } from "../../../../shared/mlflow/filter/parse.ts";
 
 describe("parsing a filter", () => {
   const parsed = (source: string) =>

@@ -1,6 +1,6 @@
 import { type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
-import type { SqlDialect } from "../../../shared/database/index.ts";
-import { type KeyKind, type KeyPart, pageToken, readPageToken } from "../protocol/page-token.ts";
+import type { SqlDialect } from "../../database/index.ts";
+import { type KeyKind, type KeyPart, pageToken, readPageToken } from "../page-token.ts";
 import type { DatasetRef, OrderItem } from "./order.ts";
 import type { Comparison, MapTable, SearchTarget } from "./target.ts";
 

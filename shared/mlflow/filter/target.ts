@@ -1,4 +1,4 @@
-import { invalid } from "../../../shared/errors.ts";
+import { invalid } from "../../errors.ts";
 import { type Clause, type Operator, parseFilter, type Value } from "./parse.ts";
 import { clauseError } from "./tokens.ts";
 

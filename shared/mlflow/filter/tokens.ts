@@ -1,4 +1,4 @@
-import { invalid } from "../../../shared/errors.ts";
+import { invalid } from "../../errors.ts";
 
 /**
  * A piece of a filter string. `start` and `end` are offsets into it; messages show positions from 1.

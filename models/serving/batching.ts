@@ -1,10 +1,21 @@
+import { timedOut, unavailable } from "../../shared/errors.ts";
 import type { OnnxSession } from "./onnx-session.ts";
-import { commonRows, joinRows, takeRows } from "./rows.ts";
+import { commonRows, elementsOf, joinRows, takeRows } from "./rows.ts";
 import type { Tensors } from "./tensors.ts";
 
 /** Puts requests that wait for a model into one run. */
 export interface Batcher {
-  run(inputs: Tensors, outputs: readonly string[]): Promise<BatchResult>;
+  /**
+   * @throws what the run of these inputs throws; timeout when its turn did not come in time; unavailable when the
+   * caller went away before
+   */
+  run(inputs: Tensors, outputs: readonly string[], limits: WaitLimits): Promise<BatchResult>;
+}
+
+/** A run cannot be stopped, so they count until it begins. */
+export interface WaitLimits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BatchResult {
@@ -19,10 +30,10 @@ export interface BatchResult {
 interface Waiting {
   readonly inputs: Tensors;
   readonly outputs: readonly string[];
+  readonly limits: WaitLimits;
+  readonly arrivedMs: number;
   readonly rows: number;
   readonly elements: number;
-  /** Requests with the same key can share a run. */
-  readonly key: string;
   resolve(result: BatchResult): void;
   reject(error: unknown): void;
 }
@@ -35,8 +46,11 @@ interface Waiting {
  *
  * @param fits whether a run of so many elements is quick enough
  */
-export function createBatcher(session: OnnxSession, fits: (elements: number) => boolean): Batcher {
-  const waiting: Waiting[] = [];
+export function createBatcher(
+  session: Pick<OnnxSession, "run">,
+  fits: (elements: number) => boolean,
+): Batcher {
+  let waiting: Waiting[] = [];
   let running = false;
 
   const runAlone = async ({ inputs, outputs, elements, resolve, reject }: Waiting) => {
@@ -46,15 +60,20 @@ export function createBatcher(session: OnnxSession, fits: (elements: number) => 
       reject(error);
     }
   };
-  const runTogether = async (group: readonly Waiting[]) => {
-    const [first] = group;
-    if (first === undefined) return;
+  /** @returns undefined when it failed, or did not answer row by row */
+  const runJoined = async (group: readonly Waiting[], outputs: readonly string[], rows: number) => {
+    try {
+      const result = await session.run(joinRows(group.map(({ inputs }) => inputs)), outputs);
+      return commonRows(result.outputs) === rows ? result : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const runTogether = async (first: Waiting, group: readonly Waiting[]) => {
     const rows = group.reduce((sum, one) => sum + one.rows, 0);
     const elements = group.reduce((sum, one) => sum + one.elements, 0);
-    const result = await session
-      .run(joinRows(group.map(({ inputs }) => inputs)), first.outputs)
-      .catch(() => undefined);
-    if (result === undefined || commonRows(result.outputs) !== rows) {
+    const result = await runJoined(group, first.outputs, rows);
+    if (result === undefined) {
       for (const one of group) await runAlone(one);
       return;
     }
@@ -69,53 +88,68 @@ export function createBatcher(session: OnnxSession, fits: (elements: number) => 
       start += one.rows;
     }
   };
-  const next = async (): Promise<void> => {
+  const runAll = async (): Promise<void> => {
     running = true;
     while (waiting.length > 0) {
-      const group = takeGroup(waiting, fits);
-      const [only, second] = group;
-      if (only !== undefined && second === undefined) await runAlone(only);
-      else await runTogether(group);
+      const { first, group, rest } = split(waiting.filter(stillWanted), fits);
+      waiting = rest;
+      if (first === undefined) continue;
+      await (group.length === 1 ? runAlone(first) : runTogether(first, group));
     }
     running = false;
   };
   return {
-    run: (inputs, outputs) =>
+    run: (inputs, outputs, limits) =>
       new Promise((resolve, reject) => {
-        const { key, elements } = shapeOf(inputs, outputs);
         const rows = commonRows(inputs) ?? 0;
-        waiting.push({ inputs, outputs, rows, elements, key, resolve, reject });
-        if (!running) void next();
+        const elements = elementsOf(inputs);
+        const arrivedMs = performance.now();
+        waiting.push({ inputs, outputs, limits, arrivedMs, rows, elements, resolve, reject });
+        if (!running) void runAll();
       }),
   };
 }
 
-/** The first that waits, and those behind it that can share its run, in their order. */
-function takeGroup(waiting: Waiting[], fits: (elements: number) => boolean): Waiting[] {
-  const first = waiting.shift();
-  if (first === undefined) return [];
-  const group = [first];
-  if (first.rows === 0) return group;
-  let elements = first.elements;
-  while (waiting.length > 0) {
-    const candidate = waiting[0];
-    if (candidate === undefined || candidate.key !== first.key || candidate.rows === 0) break;
-    if (!fits(elements + candidate.elements)) break;
-    group.push(candidate);
-    elements += candidate.elements;
-    waiting.shift();
-  }
-  return group;
+/** Refuses what nobody waits for any more. */
+function stillWanted({ limits: { timeoutMs, signal }, arrivedMs, reject }: Waiting): boolean {
+  if (signal?.aborted === true) reject(unavailable("The request was given up."));
+  else if (performance.now() - arrivedMs > timeoutMs) {
+    reject(timedOut(`The model's turn did not come within ${Math.round(timeoutMs)} ms.`));
+  } else return true;
+  return false;
 }
 
-function shapeOf(inputs: Tensors, outputs: readonly string[]): { key: string; elements: number } {
-  let key = outputs.join("\n");
-  let elements = 0;
-  for (const name of Object.keys(inputs).sort()) {
-    const tensor = inputs[name];
-    if (tensor === undefined) continue;
-    key += `\n${name} ${tensor.shape.slice(1).join()}`;
-    elements += tensor.data.length;
+interface Split {
+  readonly first: Waiting | undefined;
+  /** The first and those that can share its run, in their order. */
+  readonly group: readonly Waiting[];
+  readonly rest: Waiting[];
+}
+
+function split([first, ...others]: readonly Waiting[], fits: (elements: number) => boolean): Split {
+  if (first === undefined) return { first, group: [], rest: [] };
+  const group = [first];
+  const rest: Waiting[] = [];
+  let elements = first.elements;
+  for (const other of others) {
+    if (canShare(first, other) && fits(elements + other.elements)) {
+      group.push(other);
+      elements += other.elements;
+    } else rest.push(other);
   }
-  return { key, elements };
+  return { first, group, rest };
+}
+
+/** Both want the same outputs, and their inputs differ in nothing but the number of rows. */
+function canShare(a: Waiting, b: Waiting): boolean {
+  if (a.rows === 0 || b.rows === 0 || a.outputs.length !== b.outputs.length) return false;
+  if (!a.outputs.every((name, index) => name === b.outputs[index])) return false;
+  for (const name in a.inputs) {
+    const x = a.inputs[name];
+    const y = b.inputs[name];
+    if (x === undefined || y === undefined) return false;
+    if (x.datatype !== y.datatype || x.shape.length !== y.shape.length) return false;
+    for (let axis = 1; axis < x.shape.length; axis++) if (x.shape[axis] !== y.shape[axis]) return false;
+  }
+  return true;
 }

@@ -22,7 +22,7 @@ import {
   node,
 } from "../../shared/onnx/index.ts";
 import { type MlModel, readMlModel } from "./mlmodel.ts";
-import { keepsRowsApart } from "./row-independence.ts";
+import { keepsRowsApart } from "./row-operators.ts";
 
 export interface InspectionLimits {
   /** Of the model and its external data. */

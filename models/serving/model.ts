@@ -15,7 +15,7 @@ export interface ModelDescription {
   readonly fileBytes: number;
   /** Whether work and memory follow from its files and the size of its inputs alone (see `inspection.ts`). */
   readonly bounded: boolean;
-  /** Whether its operators are known to answer each row from nothing but that row (see `row-independence.ts`). */
+  /** Whether its operators are known to answer each row from nothing but that row (see `row-operators.ts`). */
   readonly rowWise: boolean;
   /** The file to load, an absolute path: the model itself, or its rewritten copy. */
   readonly servedFile: string;

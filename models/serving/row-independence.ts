@@ -1,5 +1,3 @@
-import type { ModelProto, NodeProto } from "onnx-buf";
-import { mlDomain, modelNodes } from "../../shared/onnx/index.ts";
 import type { OnnxSession } from "./onnx-session.ts";
 import { commonRows, joinRows, takeRows } from "./rows.ts";
 import type { ModelSignature } from "./signature.ts";
@@ -7,69 +5,8 @@ import type { Tensor, Tensors } from "./tensors.ts";
 
 /*
  * Whether rows of different requests may be put into one run: only where each row's answer depends on nothing but that
- * row. Decided twice, by the operators and by trying it, and both must agree.
+ * row. Decided three times, by the operators (`row-operators.ts`), by the signature and by trying it, and all must agree.
  */
-
-/** Operators of classical machine learning that look at one row at a time. */
-const rowWiseMl = new Set([
-  "ArrayFeatureExtractor",
-  "Binarizer",
-  "CategoryMapper",
-  "FeatureVectorizer",
-  "Imputer",
-  "LabelEncoder",
-  "LinearClassifier",
-  "LinearRegressor",
-  "Normalizer",
-  "OneHotEncoder",
-  "SVMClassifier",
-  "SVMRegressor",
-  "Scaler",
-  "TreeEnsembleClassifier",
-  "TreeEnsembleRegressor",
-]);
-
-/** Standard operators that work element by element, or along the last dimension with weights. */
-const rowWise = new Set(
-  (
-    "Abs Add And Cast Ceil Clip Constant Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid " +
-    "Identity LayerNormalization LeakyRelu Less LessOrEqual Log MatMul Max Min Mul Neg Not Or Pow PRelu Reciprocal " +
-    "Relu Reshape Round Selu Sigmoid Sign Softplus Softsign Sqrt Sub Sum Tanh TfIdfVectorizer Where Xor"
-  ).split(" "),
-);
-
-/** Those that work along one dimension, with the one they take when the model does not say. */
-const alongAxis: Readonly<Record<string, number>> = {
-  ArgMax: 0,
-  ArgMin: 0,
-  Concat: 0,
-  Flatten: 1,
-  LogSoftmax: -1,
-  Softmax: -1,
-};
-
-/** Whether every operator of a model is known to keep rows apart. */
-export function keepsRowsApart(model: ModelProto): boolean {
-  if (model.functions.length > 0) return false;
-  for (const node of modelNodes(model)) {
-    if (node.domain === mlDomain ? !rowWiseMl.has(node.opType) : !isRowWise(node)) return false;
-  }
-  return true;
-}
-
-function isRowWise(node: NodeProto): boolean {
-  if (node.domain !== "" && node.domain !== "ai.onnx") return false;
-  const number = (name: string) => node.attribute.find((attribute) => attribute.name === name)?.i;
-  const usual = alongAxis[node.opType];
-  if (usual !== undefined) return Number(number("axis") ?? usual) !== 0;
-  if (node.opType === "Gemm") return number("transA") !== 1n;
-  if (node.opType === "BatchNormalization") return number("training_mode") !== 1n;
-  if (node.opType.startsWith("Reduce")) {
-    const axes = node.attribute.find((attribute) => attribute.name === "axes")?.ints ?? [];
-    return axes.length > 0 && !axes.includes(0n);
-  }
-  return rowWise.has(node.opType);
-}
 
 /** Whether inputs and outputs all begin with a dimension of any size, which is found nowhere else. */
 export function isByRow({ inputs, outputs }: ModelSignature): boolean {
@@ -82,23 +19,34 @@ export function isByRow({ inputs, outputs }: ModelSignature): boolean {
 }
 
 /**
- * Tries it: one row of a request and another like it, alone and together.
+ * Tries it: one row of a request and two like it, each alone and all together.
  *
  * @returns undefined when the row has no floating-point number to vary, so that nothing could be seen
  */
 export async function triesRowByRow(session: OnnxSession, sample: Tensors): Promise<boolean | undefined> {
   if ((commonRows(sample) ?? 0) < 1) return false;
   const one = takeRows(sample, 0, 1);
-  const other = varied(one);
-  if (other === undefined) return undefined;
+  const larger = varied(one, 1.37, 0.61);
+  const opposite = varied(one, -0.73, 1.9);
+  if (larger === undefined || opposite === undefined) return undefined;
+  const rows = [larger, one, opposite];
   const names = session.signature.outputs.map(({ name }) => name);
-  const alone = [await session.run(one, names), await session.run(other, names)];
-  const { outputs: together } = await session.run(joinRows([one, other]), names);
-  if (commonRows(together) !== 2) return false;
-  return alone.every(({ outputs }, row) => agree(outputs, takeRows(together, row, 1)));
+  try {
+    const { outputs: together } = await session.run(joinRows(rows), names);
+    if (commonRows(together) !== rows.length) return false;
+    for (const [index, row] of rows.entries()) {
+      const { outputs: alone } = await session.run(row, names);
+      if (!agree(alone, takeRows(together, index, 1))) return false;
+    }
+    return true;
+  } catch {
+    // It does not take rows one by one, or not any rows.
+    return false;
+  }
 }
 
-function varied(row: Tensors): Tensors | undefined {
+/** Another row of the same form; elements of it move by different amounts. */
+function varied(row: Tensors, scale: number, step: number): Tensors | undefined {
   const copy: Record<string, Tensor> = Object.create(null);
   let isVaried = false;
   for (const name in row) {
@@ -106,7 +54,7 @@ function varied(row: Tensors): Tensors | undefined {
     if (tensor === undefined) continue;
     if (tensor.datatype === "FP32" || tensor.datatype === "FP64") {
       const data = (tensor.data as Float64Array).map((value, index) =>
-        Number.isFinite(value) ? value * 1.37 + ((index % 7) - 2.5) * 0.61 : index % 3,
+        Number.isFinite(value) ? value * scale + ((index % 7) - 2.5) * step : index % 3,
       );
       copy[name] = { ...tensor, data };
       isVaried ||= data.length > 0;

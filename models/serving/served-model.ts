@@ -7,6 +7,7 @@ import type { ModelDescription } from "./model.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
 import { createPace } from "./pace.ts";
 import { triesRowByRow } from "./row-independence.ts";
+import { elementsOf } from "./rows.ts";
 import type { Tensors } from "./tensors.ts";
 
 /** A model version that is loaded, wherever its session is. */
@@ -111,14 +112,14 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     place: InlineSession,
     inputs: Tensors,
     outputs: readonly string[],
-    alone: boolean,
+    { alone, timeoutMs, signal }: RunOptions,
   ) => {
     place.runs++;
     try {
       const result =
-        place.batcher === undefined || alone
+        place.batcher === undefined || alone === true
           ? { ...(await place.session.run(inputs, outputs)), executions: 1, elements: elementsOf(inputs) }
-          : await place.batcher.run(inputs, outputs);
+          : await place.batcher.run(inputs, outputs, { timeoutMs, signal });
       if (result.executions === 0) return result;
       pace.measure(result.elements, result.runMs);
       const isSlow = result.runMs > rule.maxRunMs * slowFactor;
@@ -184,7 +185,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     },
     run: (inputs, outputs, options) =>
       inline !== undefined && pace.isQuick(elementsOf(inputs))
-        ? runInline(inline, inputs, outputs, options.alone === true)
+        ? runInline(inline, inputs, outputs, options)
         : runInHost(inputs, outputs, options),
     async release() {
       released = true;
@@ -206,10 +207,4 @@ interface InlineSession {
   /** Runs in the air: the session is released after the last of them. */
   runs: number;
   leaving: boolean;
-}
-
-function elementsOf(inputs: Tensors): number {
-  let elements = 0;
-  for (const name in inputs) elements += inputs[name]?.data.length ?? 0;
-  return elements;
 }

@@ -6,7 +6,7 @@ const neighbours = {
   "models/tracking": [],
   "models/registry": ["models/tracking"],
   "models/training": ["models/tracking", "models/registry", "models/datasets"],
-  "models/serving": ["models/registry"],
+  "models/serving": ["models/registry", "models/datasets"],
   "models/monitoring": ["models/serving", "models/datasets", "models/registry"],
   quantum: ["models/tracking"],
   environments: [],

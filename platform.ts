@@ -6,7 +6,12 @@ import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createMonitoring, monitoringMigrations } from "./models/monitoring/index.ts";
 import { createRegistry, registryMigrations } from "./models/registry/index.ts";
-import { createServing, servingMigrations } from "./models/serving/index.ts";
+import {
+  batchMigrations,
+  createBatchPredictions,
+  createServing,
+  servingMigrations,
+} from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
 import { createTraining, trainingMigrations } from "./models/training/index.ts";
 import { createQuantum, quantumMigrations } from "./quantum/index.ts";
@@ -57,6 +62,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...registryMigrations,
     ...trainingMigrations,
     ...servingMigrations,
+    ...batchMigrations,
     ...monitoringMigrations,
     ...quantumMigrations,
   ]);
@@ -86,6 +92,13 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const registry = createRegistry({ ...ground, tracking });
   const training = createTraining({ ...ground, datasets, tracking, registry });
   const serving = createServing({ ...ground, models: registry, dataDirectory: config.dataDirectory });
+  const batchPredictions = createBatchPredictions({
+    ...ground,
+    datasets,
+    serving,
+    models: registry,
+    dataDirectory: config.dataDirectory,
+  });
   const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey });
   const quantum = createQuantum({ ...ground, links, tracking });
   const environments = createEnvironments();
@@ -100,6 +113,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     registry,
     training,
     serving,
+    batchPredictions,
     monitoring,
     quantum,
     environments,

@@ -16,6 +16,7 @@ const schedules: Readonly<Record<string, string>> = {
   "monitoring-watch": "30 * * * * *",
   "quantum-follow": "*/30 * * * * *",
   "quantum-sweep": "15 * * * * *",
+  "serving-batch-sweep": "0 43 3 * * *",
   "serving-retention": "0 17 3 * * *",
 };
 

@@ -1,3 +1,3 @@
 export { createDatasets, type Datasets } from "./datasets.ts";
 export { datasetMigrations } from "./migrations.ts";
-export type { Column, DatasetVersion } from "./schemas.ts";
+export { type Column, DatasetName, type DatasetVersion } from "./schemas.ts";

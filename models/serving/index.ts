@@ -1,3 +1,5 @@
+export { createBatchPredictions } from "./batch/batch-predictions.ts";
+export { batchMigrations } from "./batch/migrations.ts";
 export { createServing } from "./create-serving.ts";
 export { servingMigrations } from "./migrations.ts";
 export type { Prediction, PredictionListener } from "./prediction.ts";

@@ -9,7 +9,12 @@ export interface DuckDb {
   rows(sql: string, values?: readonly DuckDBValue[]): Promise<Record<string, Json>[]>;
   /** Rows as they come, some 2,000 at a time, without holding the result. */
   stream(sql: string, values?: readonly DuckDBValue[]): AsyncIterable<DuckDBDataChunk>;
+  /** Adds rows to a table, given as one list of values for each of its columns. */
+  append(table: string, columns: readonly (readonly AppendedValue[])[]): Promise<void>;
 }
+
+/** Lists may be nested. */
+export type AppendedValue = null | boolean | number | bigint | string | readonly AppendedValue[];
 
 export interface DuckDbOptions {
   /** The files that may be opened, for reading and, by COPY, for writing. */
@@ -88,8 +93,32 @@ function duckDbOver(connection: DuckDBConnection): DuckDb {
         yield chunk;
       }
     },
+    async append(table, columns) {
+      const { DuckDBDataChunk, listValue } = await import("@duckdb/node-api");
+      const wrapped = (value: AppendedValue): DuckDBValue =>
+        typeof value === "object" && value !== null ? listValue(value.map(wrapped)) : value;
+      const appender = await connection.createAppender(table);
+      try {
+        const types = Array.from({ length: appender.columnCount }, (_, index) => appender.columnType(index));
+        const rows = columns[0]?.length ?? 0;
+        for (let start = 0; start < rows; start += rowsPerChunk) {
+          const size = Math.min(rowsPerChunk, rows - start);
+          const chunk = DuckDBDataChunk.create(types, size);
+          for (const [index, values] of columns.entries()) {
+            chunk.setColumnValues(index, values.slice(start, start + size).map(wrapped));
+          }
+          appender.appendDataChunk(chunk);
+        }
+        appender.flushSync();
+      } finally {
+        appender.closeSync();
+      }
+    },
   };
 }
+
+/** DuckDB's own vectors have so many rows. */
+const rowsPerChunk = 2048;
 
 /** An identifier for SQL, whatever the column is called. */
 export function quoteName(name: string): string {

@@ -1,4 +1,23 @@
-import type { SqliteDatabase, SqliteStatement } from "kysely";
+/** A prepared statement of better-sqlite3. */
+export interface CachedStatement {
+  /** Whether it gives rows. */
+  readonly reader: boolean;
+  /** Whether it leaves the database as it is. */
+  readonly readonly: boolean;
+  /** Whether its rows are being read one by one. */
+  readonly busy?: boolean;
+  all(parameters: readonly unknown[]): unknown[];
+  run(parameters: readonly unknown[]): {
+    readonly changes: number | bigint;
+    readonly lastInsertRowid: number | bigint;
+  };
+  iterate(parameters: readonly unknown[]): IterableIterator<unknown>;
+}
+
+export interface StatementCache {
+  prepare(sql: string): CachedStatement;
+  close(): void;
+}
 
 /** Longer SQL is that of large inserts, whose text differs with their number of rows. */
 const maxTextLength = 8000;
@@ -9,10 +28,8 @@ const maxStatements = 300;
  * and a prepared statement's memory is outside the JavaScript heap, so that the collector lets thousands pile up: a
  * write load without this cache grew the process by 70 KB for each dozen statements.
  */
-export function cachingStatements(
-  database: SqliteDatabase & { prepare(sql: string): SqliteStatement & { readonly busy?: boolean } },
-): SqliteDatabase {
-  const cache = new Map<string, SqliteStatement & { readonly busy?: boolean }>();
+export function cachingStatements(database: StatementCache): StatementCache {
+  const cache = new Map<string, CachedStatement>();
   return {
     close: () => {
       cache.clear();

@@ -10,6 +10,7 @@ function countingDatabase() {
       prepared.push(sql);
       return {
         reader: true,
+        readonly: true,
         get busy() {
           return busy;
         },

@@ -9,6 +9,7 @@ import { flushCoalesced } from "./flush.ts";
  */
 const schedules: Readonly<Record<string, string>> = {
   "blobs-sweep": "0 40 3 * * *",
+  "tracking-uploads": "0 25 * * * *",
   "datasets-uploads-sweep": "0 23 * * * *",
   "jobs-sweep": "0 * * * * *",
   "monitoring-evaluate": "0 7 * * * *",
@@ -16,8 +17,11 @@ const schedules: Readonly<Record<string, string>> = {
   "monitoring-watch": "30 * * * * *",
   "quantum-follow": "*/30 * * * * *",
   "quantum-sweep": "15 * * * * *",
+  "registry-webhooks": "*/15 * * * * *",
+  "registry-webhooks-prune": "0 29 3 * * *",
   "serving-batch-sweep": "0 43 3 * * *",
   "serving-retention": "0 17 3 * * *",
+  "serving-rollouts": "*/30 * * * * *",
 };
 
 for (const [name, schedule] of Object.entries(schedules)) {

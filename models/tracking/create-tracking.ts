@@ -12,6 +12,7 @@ import { trackingRoutes } from "./routes.ts";
 import { createRun, requireRun, updateRun } from "./runs.ts";
 import type { KeyValue } from "./store/experiments.ts";
 import type { Tracking } from "./tracking.ts";
+import { sweepUploads } from "./uploads.ts";
 
 export interface TrackingOptions {
   readonly database: Database;
@@ -30,7 +31,15 @@ export function createTracking(options: TrackingOptions): Tracking {
   return {
     routes: trackingRoutes(context),
     jobKinds: [],
-    timers: [],
+    timers: [
+      {
+        name: "tracking-uploads",
+        schedule: "0 25 * * * *",
+        run: async () => {
+          await sweepUploads(context);
+        },
+      },
+    ],
 
     ensureExperiment: (name, actor) => ensureExperiment(context, name, actor),
 

@@ -15,6 +15,20 @@ export const trackingMigrations: readonly Migration[] = [
       await loggedModels(schema, dialect);
     },
   },
+  {
+    name: "0101-tracking-uploads",
+    up: (schema) =>
+      run(schema, [
+        `create table tracking_upload (
+          upload_id text primary key,
+          blob_key text not null,
+          part_count integer not null,
+          state text not null,
+          created_ms bigint not null,
+          expires_ms bigint not null)`,
+        "create index tracking_upload_expires on tracking_upload (expires_ms)",
+      ]),
+  },
 ];
 
 async function run(schema: Kysely<unknown>, statements: readonly string[]): Promise<void> {

@@ -15,6 +15,6 @@ export function trackingRoutes(context: TrackingContext): Route[] {
     ...metricRoutes(context),
     ...loggedModelRoutes(context),
     ...artifactRoutes(context),
-    ...serverRoutes(),
+    ...serverRoutes({ offersLinks: context.blobs.linksBypassServer }),
   ];
 }

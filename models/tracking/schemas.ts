@@ -127,6 +127,14 @@ export const GetHistoryInterval = z.object({
 
 export const ListArtifacts = runId.extend({ path: text.optional(), ...page });
 export const ListProxiedArtifacts = z.object({ path: text.optional() });
+export const BeginUpload = z.object({ path: requiredText, num_parts: int64 });
+export const CompleteUpload = z.object({
+  path: requiredText,
+  upload_id: requiredText,
+  // The URL of each part comes back as well, and is not needed.
+  parts: list(z.object({ part_number: int64, etag: text.default("") })),
+});
+export const AbortUpload = z.object({ path: requiredText, upload_id: requiredText });
 export const GetArtifact = runId.extend({ path: requiredText });
 
 const modelId = z.object({ model_id: requiredText });

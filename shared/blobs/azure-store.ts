@@ -17,6 +17,7 @@ import {
 import { callStorage, codeOfStorage, isStatus, retryOptions, shortCallMs } from "../azure-storage/calls.ts";
 import type { Clock } from "../clock.ts";
 import { conflict, invalid, notFound } from "../errors.ts";
+import { createAzureParts } from "./azure-parts.ts";
 import { uploadBlocks } from "./azure-upload.ts";
 import type {
   BlobBody,
@@ -196,7 +197,10 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
     }
   }
 
-  async function signedUrl(key: string, { method, expiresInMs }: SignedAccess): Promise<string> {
+  async function signedUrl(
+    key: string,
+    { method, expiresInMs }: Pick<SignedAccess, "method" | "expiresInMs">,
+  ): Promise<string> {
     checkKey(key);
     if (!(expiresInMs > 0 && expiresInMs <= longestLinkMs)) {
       throw invalid(
@@ -231,7 +235,18 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
     }
   }
 
-  return { put, get, stat, list, delete: remove, signedUrl, localFile };
+  const parts = createAzureParts({
+    service,
+    blobUrl: (key, expiresInMs) => signedUrl(key, { method: "PUT", expiresInMs }),
+    blobOf(key) {
+      checkKey(key);
+      return container.getBlockBlobClient(key);
+    },
+  });
+  return {
+    ...{ put, get, stat, list, delete: remove, signedUrl, localFile, parts },
+    linksBypassServer: true,
+  };
 }
 
 async function first<Page>(pages: AsyncIterable<Page>): Promise<Page | undefined> {

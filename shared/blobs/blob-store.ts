@@ -1,3 +1,5 @@
+import type { BlobParts } from "./parts.ts";
+
 /**
  * Bytes under keys. A key is `/`-separated, relative, without `.` or `..` segments; up to 900 characters, and 250 bytes
  * for a segment, where capitals and special letters count threefold. Keys that differ only in case or Unicode form are
@@ -28,6 +30,10 @@ export interface BlobStore {
    * @throws notFound when there is no such blob.
    */
   localFile(key: string): Promise<LocalFile>;
+  /** Large uploads in parts. */
+  readonly parts: BlobParts;
+  /** Whether signed links lead past this server, to the storage service itself. */
+  readonly linksBypassServer: boolean;
 }
 
 export type BlobBody = ReadableStream<Uint8Array> | Uint8Array;

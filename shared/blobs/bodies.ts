@@ -44,7 +44,7 @@ export async function* chunksOf(
   }
 }
 
-function exceeds(maxBytes: number) {
+export function exceeds(maxBytes: number) {
   return tooLarge(`The content has more than ${maxBytes} bytes, which is the most that is taken here.`);
 }
 

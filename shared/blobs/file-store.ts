@@ -25,6 +25,7 @@ import {
   sweepTemporaries,
 } from "./durable-files.ts";
 import { afterCursor, cursorAfter, type Listed, walk } from "./file-listing.ts";
+import { createFileParts } from "./file-parts.ts";
 import { checkKey, checkLimit, checkPrefix, directoryName, fileName } from "./keys.ts";
 import { createBlobLinks } from "./links.ts";
 
@@ -252,14 +253,14 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     }
   }
 
+  const bytes = { put, get, list, delete: remove };
   return {
-    put,
-    get,
+    ...bytes,
     stat,
-    list,
-    delete: remove,
     localFile,
     signedUrl: async (key, access) => links.blobUrl(key, access),
+    parts: createFileParts(bytes, links),
+    linksBypassServer: false,
   };
 }
 

@@ -10,7 +10,7 @@ import { type Call, errorReply, type Route, readBytes, route } from "../http/ind
 import type { BlobStat, BlobStore, ByteRange, PutOptions } from "./blob-store.ts";
 import { errorXml, listingXml, parseBlockList } from "./blob-xml.ts";
 import type { BlobLinks } from "./links.ts";
-import type { createStagedBlocks } from "./staged-blocks.ts";
+import { type createStagedBlocks, etagOfBlock, maxBlockBytes } from "./staged-blocks.ts";
 
 /** 50,000 blocks with ids of 64 bytes. */
 const maxBlockListBytes = 8 * 1024 ** 2;
@@ -87,11 +87,13 @@ export function blobRoutes({ store, links, blocks, maxUploadBytes }: Dependencie
 
   async function stage({ params: { key }, request, signal }: BlobCall, query: URLSearchParams) {
     links.verify({ path: key, query, of: "blob", anyOf: ["w", "c"] });
-    await blocks.stage(key, query.get("blockid") ?? "", request.body ?? new Uint8Array(0), {
-      maxBytes: maxUploadBytes,
-      signal,
-    });
-    return new Response(null, { status: 201, headers: sealed });
+    const { sha256 } = await blocks.stage(
+      key,
+      query.get("blockid") ?? "",
+      request.body ?? new Uint8Array(0),
+      { maxBytes: Math.min(maxUploadBytes, maxBlockBytes), signal },
+    );
+    return new Response(null, { status: 201, headers: { ...sealed, etag: etagOfBlock(sha256) } });
   }
 
   async function commit({ params: { key }, request, signal }: BlobCall, query: URLSearchParams) {

@@ -27,6 +27,9 @@ import {
 import { type MessageQueue, openMessageQueue, queueMigrations } from "../../shared/queues/index.ts";
 import { createEvents, createLogger, type Events, type Logger } from "../../shared/telemetry/index.ts";
 
+/** Signs the links of a test's blob store. */
+export const testSigningKey = "k".repeat(32);
+
 /** A clock that stands still until a test moves it. */
 export type SettableClock = Clock & {
   set(ms: number): void;
@@ -103,7 +106,7 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
     ...identityMigrations,
     ...(options.migrations ?? []),
   ]);
-  const blobs = await openBlobStore(config.blobs, { signingKey: "k".repeat(32), clock });
+  const blobs = await openBlobStore(config.blobs, { signingKey: testSigningKey, clock });
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock });
   const identity = createIdentity({ config, database, clock, audit });

@@ -2,9 +2,10 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { createRegistry, type Registry, registryMigrations } from "../../models/registry/index.ts";
 import { createTracking, type Tracking, trackingMigrations } from "../../models/tracking/index.ts";
-import { type Answer, call, type TestApplication, testGround } from "./application.ts";
+import { createBlobEndpoint, createBlobLinks } from "../../shared/blobs/index.ts";
+import { type Answer, call, type TestApplication, testGround, testSigningKey } from "./application.ts";
 
-/** An application that serves tracking and the registry, empty. */
+/** An application that serves tracking, the registry and signed links to blobs, empty. */
 export interface MlflowGround extends TestApplication {
   readonly tracking: Tracking;
   readonly registry: Registry;
@@ -23,7 +24,10 @@ export async function mlflowGround(env: Readonly<Record<string, string>> = {}): 
     capabilities: (base) => {
       tracking = createTracking(base);
       registry = createRegistry({ ...base, tracking });
-      return [tracking, registry];
+      const { blobs, clock, config } = base;
+      const links = createBlobLinks({ signingKey: testSigningKey, clock });
+      const { maxUploadBytes } = config;
+      return [tracking, registry, createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes })];
     },
   });
   if (tracking === undefined || registry === undefined) throw new Error("The capabilities were not made.");

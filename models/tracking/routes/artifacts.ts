@@ -1,6 +1,4 @@
-import { unsupported } from "../../../shared/errors.ts";
-import { type Call, json, type Reply, type Route, route } from "../../../shared/http/index.ts";
-import type { Role } from "../../../shared/identity/actor.ts";
+import { type Call, json, type Reply, type Route } from "../../../shared/http/index.ts";
 import {
   downloadReply,
   many,
@@ -15,8 +13,8 @@ import { requireLoggedModel } from "../logged-models.ts";
 import { requireRun } from "../runs.ts";
 import { GetArtifact, GetModelArtifact, ListArtifacts, ListProxiedArtifacts } from "../schemas.ts";
 import { fileJson } from "../wire.ts";
-
-const linkLifetimeMs = 15 * 60_000;
+import { fileRoute } from "./file-route.ts";
+import { uploadRoutes } from "./uploads.ts";
 
 /** Files: listed by run, and as the proxy of the artifact store that `mlflow-artifacts:` URIs stand for. */
 export function artifactRoutes(context: TrackingContext): Route[] {
@@ -70,11 +68,6 @@ export function artifactRoutes(context: TrackingContext): Route[] {
 function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
   const { blobs } = context;
   const pathOf = (call: Call) => call.params.path ?? "";
-  const noMultipart = () => {
-    throw unsupported(
-      "Multipart upload through signed links is not offered; clients fall back to one streamed PUT.",
-    );
-  };
   return [
     fileRoute({
       method: "GET",
@@ -116,53 +109,10 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
         return json({});
       },
     }),
-    fileRoute({
-      method: "GET",
-      path: `${prefix}/presigned/:path{.+}`,
-      role: "viewer",
-      summary: "A link to download an artifact straight from the store",
-      handle: async (call) => {
-        const key = artifactKey(pathOf(call));
-        const { sizeBytes } = await statArtifact(blobs, key, pathOf(call));
-        const url = await blobs.signedUrl(key, {
-          method: "GET",
-          expiresInMs: linkLifetimeMs,
-          baseUrl: call.baseUrl,
-        });
-        return json({ url, headers: {}, file_size: sizeBytes });
-      },
-    }),
-    ...["create", "complete", "abort"].map((step) =>
-      fileRoute({
-        method: "POST",
-        path: `${prefix}/mpu/${step}/:path{.+}`,
-        role: "contributor",
-        summary: "Multipart upload",
-        handle: noMultipart,
-      }),
-    ),
+    ...uploadRoutes(context, prefix),
   ];
 }
 
 async function download(context: TrackingContext, key: string, shown: string, call: Call): Promise<Reply> {
   return downloadReply(context.blobs, await statArtifact(context.blobs, key, shown), shown, call.request);
-}
-
-/** A route that speaks bytes; MLflow's error format, no time limit. */
-function fileRoute(spec: {
-  readonly method: "GET" | "PUT" | "POST" | "DELETE";
-  readonly path: string;
-  readonly role: Role;
-  readonly summary: string;
-  handle(call: Call): Promise<Reply> | Reply;
-}): Route {
-  return route({
-    ...spec,
-    protocol: "mlflow",
-    tag: "MLflow",
-    ...(spec.method === "GET" ? {} : { body: "stream" as const }),
-    timeoutMs: 0,
-    responses: { 200: { description: "As MLflow's REST API describes it" } },
-    handle: (call) => spec.handle(call as Call),
-  });
 }

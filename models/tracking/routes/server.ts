@@ -7,8 +7,10 @@ const prefixes = ["/api/3.0/mlflow", "/ajax-api/3.0/mlflow"] as const;
 /**
  * What newer clients ask before they begin, and an answer to the calls of MLflow's GenAI side. Mounted after all other
  * routes of MLflow.
+ *
+ * @param offersLinks whether clients are asked to use signed links for large files by themselves
  */
-export function serverRoutes(): Route[] {
+export function serverRoutes({ offersLinks }: { readonly offersLinks: boolean }): Route[] {
   const info = prefixes.map((prefix) =>
     route({
       method: "GET",
@@ -18,14 +20,16 @@ export function serverRoutes(): Route[] {
       summary: "What this server can do",
       tag: "MLflow",
       responses: { 200: { description: "As MLflow's server answers" } },
-      // Multipart is asked for by itself when it is announced here; streaming through the server is faster on one machine.
+      // Newer clients use what is announced here without being asked. Links pay where they lead past this server, and past
+      // the limit that Azure Functions puts on a body; one stream is faster where they lead back to it. A client that
+      // asks for links (MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD) gets them in either case.
       handle: () =>
         json({
           store_type: "SqlStore",
           workspaces_enabled: false,
           trace_archival_enabled: false,
-          multipart_uploads_enabled: false,
-          multipart_downloads_enabled: false,
+          multipart_uploads_enabled: offersLinks,
+          multipart_downloads_enabled: offersLinks,
           features_enabled: { gateway: false },
         }),
     }),

@@ -31,6 +31,17 @@ export interface TrackingTables {
     dataset_name: string;
     dataset_digest: string;
   };
+  tracking_upload: UploadRow;
+}
+
+/** An artifact on its way in parts (see `../uploads.ts`). */
+export interface UploadRow {
+  upload_id: string;
+  blob_key: string;
+  part_count: number;
+  state: "open" | "completed" | "aborted";
+  created_ms: number;
+  expires_ms: number;
 }
 
 export type LifecycleStage = "active" | "deleted";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { BlobPage, BlobStore, ListOptions } from "../../../shared/blobs/index.ts";
@@ -458,6 +458,107 @@ function blobStoreContract({ start, open, stop }: BlobStoreCase) {
 
     it("answer 404 when the blob is gone", async () => {
       expect((await world.request(await store.signedUrl("gone", link("GET")))).status).toBe(404);
+    });
+  });
+
+  describe("parts", () => {
+    const upload = (key: string) => ({ key, uploadId: randomUUID() });
+    const send = async (part: { key: string; uploadId: string; number: number }, body: Uint8Array) => {
+      const url = await store.parts.signedUrl(part, {
+        expiresInMs: 60_000,
+        baseUrl: "http://ketline.test",
+      });
+      const response = await world.request(url, { method: "PUT", body });
+      expect(response.status).toBe(201);
+      return { number: part.number, etag: response.headers.get("etag") ?? "" };
+    };
+
+    it("become one blob in their order, whatever the order in which they came", async () => {
+      const whole = pattern(3_000_000);
+      const [first = whole, second = whole, third = whole] = cut(whole, [1_500_000, 1]);
+      const one = upload("runs/a b/large.json");
+      const parts = [
+        await send({ ...one, number: 3 }, third),
+        await send({ ...one, number: 1 }, bytes("soon replaced")),
+        await send({ ...one, number: 2 }, second),
+        await send({ ...one, number: 1 }, first),
+      ].toSpliced(1, 1);
+      expect(await store.stat(one.key)).toBeNull();
+      await store.parts.join(
+        one,
+        parts.toSorted((a, b) => a.number - b.number),
+      );
+      const content = await store.get(one.key);
+      expect(content?.stat).toMatchObject({ sizeBytes: 3_000_000, contentType: "application/json" });
+      expect(sha256(await bytesOf(content?.stream))).toBe(sha256(whole));
+    });
+
+    it("can be joined again, as when the answer was lost, and replace what was there", async () => {
+      const one = upload("again");
+      await store.put("again", bytes("before"));
+      const parts = [await send({ ...one, number: 1 }, bytes("after"))];
+      await store.parts.join(one, parts, { contentType: "text/x-after" });
+      await store.parts.join(one, parts, { contentType: "text/x-after" });
+      const content = await store.get("again");
+      expect(content?.stat.contentType).toBe("text/x-after");
+      expect(await textOf(content?.stream)).toBe("after");
+    });
+
+    it("are all needed: a missing one is named, and nothing is stored", async () => {
+      const one = upload("missing");
+      const parts = [await send({ ...one, number: 1 }, bytes("x")), { number: 2, etag: "" }];
+      await expect(store.parts.join(one, parts)).rejects.toMatchObject({
+        kind: "invalid",
+        message: expect.stringContaining("Part 2"),
+      });
+      await expect(store.parts.join(upload("never"), [{ number: 1, etag: "" }])).rejects.toMatchObject({
+        kind: "invalid",
+      });
+      expect(await store.stat("missing")).toBeNull();
+    });
+
+    it("do not grow past the limit together", async () => {
+      const one = upload("limited");
+      const parts = [
+        await send({ ...one, number: 1 }, bytes("abc")),
+        await send({ ...one, number: 2 }, bytes("def")),
+      ];
+      await expect(store.parts.join(one, parts, { maxBytes: 5 })).rejects.toMatchObject({
+        kind: "too_large",
+      });
+      expect(await store.stat("limited")).toBeNull();
+      await store.parts.join(one, parts, { maxBytes: 6 });
+      expect(await textOf((await store.get("limited"))?.stream)).toBe("abcdef");
+    });
+
+    it("of two uploads of one blob are kept apart", async () => {
+      const [one, other] = [upload("shared"), upload("shared")];
+      const parts = [await send({ ...one, number: 1 }, bytes("one"))];
+      await send({ ...other, number: 1 }, bytes("other"));
+      await store.parts.discard(other);
+      await store.parts.join(one, parts);
+      await store.parts.discard(one);
+      await store.parts.discard(one);
+      expect(await textOf((await store.get("shared"))?.stream)).toBe("one");
+    });
+
+    it("are taken through their own links alone, until these end", async () => {
+      const one = upload("linked");
+      const url = await store.parts.signedUrl(
+        { ...one, number: 1 },
+        { expiresInMs: 60_000, baseUrl: "http://ketline.test" },
+      );
+      expect((await world.request(url)).status).toBeGreaterThanOrEqual(400);
+      const elsewhere = url.replace("/linked?", "/other?");
+      expect((await world.request(elsewhere, { method: "PUT", body: "x" })).status).toBe(403);
+      await world.advance(70_000);
+      expect((await world.request(url, { method: "PUT", body: "x" })).status).toBe(403);
+    });
+
+    it.each([0, 50_001, 1.5])("have no number %d", async (number) => {
+      await expect(
+        store.parts.signedUrl({ ...upload("x"), number }, { expiresInMs: 1000, baseUrl: "http://k.test" }),
+      ).rejects.toMatchObject({ kind: "invalid" });
     });
   });
 

@@ -1,10 +1,18 @@
 import { fork } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import pino from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type BlobStore, createFileStore } from "../../../shared/blobs/index.ts";
+import {
+  type BlobStore,
+  createBlobEndpoint,
+  createBlobLinks,
+  createFileStore,
+} from "../../../shared/blobs/index.ts";
+import { createApplication } from "../../../shared/http/index.ts";
 
 let directory: string;
 let store: BlobStore;
@@ -49,6 +57,48 @@ describe("a directory of blobs", () => {
     await store.put("b", bytes("x"), { ifAbsent: true });
     await expect(store.put("b", bytes("x"), { ifAbsent: true })).rejects.toThrow();
     expect(await readdir(path.join(directory, "incoming"))).toEqual([]);
+  });
+});
+
+describe("the parts of an upload", () => {
+  const links = createBlobLinks({ signingKey: "k".repeat(32), clock: Date.now });
+  const one = { key: "runs/large", uploadId: "5b0a0e0e-6c3c-4e0c-9b43-3b4a1d7b2f10" };
+  const names = async () => (await store.list("")).blobs.map(({ key }) => key);
+  const send = async (number: number, body: string) => {
+    const endpoint = createBlobEndpoint({ store, links, clock: Date.now, maxUploadBytes: 1000 });
+    const app = createApplication({
+      routes: endpoint.routes,
+      identity: { authenticate: async () => null },
+      logger: pino({ level: "silent" }),
+    });
+    const access = { expiresInMs: 60_000, baseUrl: "http://ketline.test" };
+    const url = await store.parts.signedUrl({ ...one, number }, access);
+    return app.request(url, { method: "PUT", body });
+  };
+
+  it("are told apart by the hash of their content, and refused when it is not the one that was sent", async () => {
+    const etag = (await send(1, "first")).headers.get("etag") ?? "";
+    expect(etag).toBe(`"${createHash("sha256").update("first").digest("hex")}"`);
+    await send(1, "other");
+    await expect(store.parts.join(one, [{ number: 1, etag }])).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining("Part 1 has the ETag"),
+    });
+    expect(await store.stat(one.key)).toBeNull();
+    expect(await readdir(path.join(directory, "incoming"))).toEqual([]);
+  });
+
+  it("are one at a time no larger than an upload may be", async () => {
+    expect((await send(1, "x".repeat(1001))).status).toBe(413);
+    expect(await names()).toEqual([]);
+  });
+
+  it("leave nothing behind when they are discarded", async () => {
+    await send(1, "a");
+    await send(2, "b");
+    expect(await names()).toHaveLength(2);
+    await store.parts.discard(one);
+    expect(await readdir(path.join(directory, "data"))).toEqual([]);
   });
 });
 

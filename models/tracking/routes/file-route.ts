@@ -1,0 +1,21 @@
+import { type Call, type Reply, type Route, route } from "../../../shared/http/index.ts";
+import type { Role } from "../../../shared/identity/actor.ts";
+
+/** A route that speaks bytes, or has no fixed prefix; MLflow's error format, no time limit. */
+export function fileRoute(spec: {
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  readonly path: string;
+  readonly role: Role;
+  readonly summary: string;
+  handle(call: Call): Promise<Reply> | Reply;
+}): Route {
+  return route({
+    ...spec,
+    protocol: "mlflow",
+    tag: "MLflow",
+    ...(spec.method === "GET" ? {} : { body: "stream" as const }),
+    timeoutMs: 0,
+    responses: { 200: { description: "As MLflow's REST API describes it" } },
+    handle: (call) => spec.handle(call as Call),
+  });
+}

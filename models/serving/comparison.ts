@@ -84,10 +84,10 @@ function errorsOf(tally: Tally): number {
 }
 
 /** Two-sided 95 %. */
-const z = normalIsf(0.025);
+const z95 = normalIsf(0.025);
 
 /** Wilson's score interval (E. B. Wilson, "Probable inference", 1927). */
-function proportion(hits: number, total: number): Estimate {
+export function proportion(hits: number, total: number, z = z95): Estimate {
   if (total === 0) return { value: null, low: null, high: null };
   const p = hits / total;
   const centre = (p + (z * z) / (2 * total)) / (1 + (z * z) / total);
@@ -96,9 +96,13 @@ function proportion(hits: number, total: number): Estimate {
 }
 
 /** Newcombe's hybrid score interval (R. G. Newcombe, "Interval estimation for the difference", 1998, method 10). */
-function proportionDifference(a: readonly [number, number], b: readonly [number, number]): Estimate {
-  const p = proportion(...a);
-  const q = proportion(...b);
+export function proportionDifference(
+  a: readonly [number, number],
+  b: readonly [number, number],
+  z = z95,
+): Estimate {
+  const p = proportion(...a, z);
+  const q = proportion(...b, z);
   if (p.value === null || q.value === null) return { value: null, low: null, high: null };
   const value = p.value - q.value;
   const below = Math.hypot(p.value - (p.low ?? 0), (q.high ?? 0) - q.value);
@@ -117,7 +121,7 @@ function meanDifference(a: MeanAndSquares, b: MeanAndSquares): Estimate {
 }
 
 function interval(value: number, standardError: number): Estimate {
-  return { value, low: finite(value - z * standardError), high: finite(value + z * standardError) };
+  return { value, low: finite(value - z95 * standardError), high: finite(value + z95 * standardError) };
 }
 
 /** NaN for fewer than two values. */

@@ -13,6 +13,9 @@ import type { ModelSource } from "./model-source.ts";
 import type { PredictionListener } from "./prediction.ts";
 import { inferenceRoutes } from "./protocols/inference-routes.ts";
 import { scoringRoutes } from "./protocols/scoring-routes.ts";
+import { createRollouts } from "./rollouts/rollouts.ts";
+import { rolloutRoutes } from "./rollouts/routes.ts";
+import { createRolloutStore } from "./rollouts/store.ts";
 import { deploymentRoutes } from "./routes.ts";
 import type { Serving } from "./serving.ts";
 import { createSessions, defaultSessionLimits, type SessionLimits } from "./sessions.ts";
@@ -80,6 +83,16 @@ export function createServing(options: ServingOptions): Serving {
       if (load) await sessions.withModel(version, loadForChangeMs, async () => undefined);
     },
   });
+  const rollouts = createRollouts({
+    store,
+    rollouts: createRolloutStore(database),
+    deployments,
+    tallies,
+    tallyStore,
+    audit,
+    clock,
+    logger,
+  });
   return {
     ...deployments,
     routes: [
@@ -87,10 +100,12 @@ export function createServing(options: ServingOptions): Serving {
       ...scoringRoutes({ plane }),
       ...deploymentRoutes(deployments),
       ...comparisonRoutes({ deployments, tallies, store: tallyStore }),
+      ...rolloutRoutes(rollouts),
     ],
     jobKinds: [],
     timers: [
       { name: "serving-tallies", schedule: "*/20 * * * * *", run: () => tallies.flush() },
+      { name: "serving-rollouts", schedule: "*/30 * * * * *", run: () => rollouts.tick() },
       {
         name: "serving-retention",
         schedule: "0 17 3 * * *",

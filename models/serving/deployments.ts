@@ -2,7 +2,8 @@ import type { Clock } from "../../shared/clock.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import { invalidBySchema } from "../../shared/http/index.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
-import { defaultTimeoutMs, restoredRevision, rollbackTarget, specOf } from "./revisions.ts";
+import { defaultTimeoutMs, leftBehind, restoredRevision, rollbackTarget, specOf } from "./revisions.ts";
+import { endActiveRollout } from "./rollouts/progress.ts";
 import {
   type Deployment,
   type DeploymentChange,
@@ -17,13 +18,32 @@ import type { DeploymentStore, DeploymentWriter, StoredDeployment } from "./stor
 
 /** Deployments and their history. */
 export interface Deployments
-  extends Pick<
-    Serving,
-    "getDeployment" | "listDeployments" | "listRevisions" | "changeDeployment" | "rollback" | "markRevision"
-  > {
+  extends Pick<Serving, "getDeployment" | "listDeployments" | "listRevisions" | "markRevision"> {
+  /** As `Serving` says; with `alongside` it is a step of a rollout. */
+  changeDeployment(
+    name: string,
+    change: DeploymentChange,
+    by: ChangeAuthor & WithAlongside,
+  ): Promise<Deployment>;
+  rollback(
+    name: string,
+    by: ChangeAuthor & WithAlongside & { readonly toRevision?: number },
+  ): Promise<Deployment>;
   getRevision(name: string, revision: number): Promise<DeploymentRevision>;
   /** Ends a deployment; its history stays, and the name may be used again. @throws not_found; precondition_failed */
   deleteDeployment(name: string, by: ChangeAuthor): Promise<void>;
+}
+
+/** What a rollout writes in the same transaction as the revision that it makes. Any other change ends the rollout. */
+export interface Alongside {
+  /** The rollout that the revision is a step of. */
+  readonly rollout: string | null;
+  /** What it throws undoes the change. */
+  write(change: DeploymentWriter, revision: DeploymentRevision): Promise<void>;
+}
+
+interface WithAlongside {
+  readonly alongside?: Alongside;
 }
 
 export interface DeploymentsOptions {
@@ -61,9 +81,17 @@ export function createDeployments({
       reason: by.reason,
     });
   };
-  const append = async (writer: DeploymentWriter, revision: Omit<NewRevision, "createdMs">) => {
-    await writer.append({ ...revision, createdMs: clock(), health: "unjudged", healthReason: null });
-    return existing(await writer.find(revision.deployment), revision.deployment);
+  const append = async (writer: DeploymentWriter, given: NewRevision, alongside?: Alongside) => {
+    const revision: DeploymentRevision = {
+      ...given,
+      rollout: alongside?.rollout ?? null,
+      createdMs: clock(),
+      health: "unjudged",
+      healthReason: null,
+    };
+    await writer.append(revision);
+    if (alongside === undefined) await endActiveRollout(writer.rollouts, revision);
+    else await alongside.write(writer, revision);
   };
   const allRevisions = (reader: Pick<DeploymentStore, "revisions">, name: string) =>
     reader.revisions(name, Number.MAX_SAFE_INTEGER, maxRevisionsRead);
@@ -91,15 +119,16 @@ export function createDeployments({
         checkExpected(found, name, by.expectedRevision);
         const current = found === null || found.deleted ? null : found.deployment;
         const spec = merged(name, current, change);
-        const deployment = await append(writer, {
+        const revision: NewRevision = {
           deployment: name,
           revision: (found?.deployment.revision ?? 0) + 1,
           change: current === null ? "create" : "change",
           spec,
           ...authored(by),
           restores: null,
-        });
-        return { before: current, after: deployment };
+        };
+        await append(writer, revision, by.alongside);
+        return { before: current, after: existing(await writer.find(name), name) };
       });
       await record(before === null ? "create" : "change", before, after, by);
       return after;
@@ -126,19 +155,20 @@ export function createDeployments({
           const restores = target.restores ?? target.revision;
           // Going forward again says nothing against what is left.
           if (restores < left) {
-            for (const number of new Set([left, before.revision])) {
+            for (const number of leftBehind(revisions, left, before.revision, restores)) {
               await writer.setHealth(name, number, "unhealthy", by.reason);
             }
           }
-          const after = await append(writer, {
+          const revision: NewRevision = {
             deployment: name,
             revision: before.revision + 1,
             change: "rollback",
             spec: target.spec,
             ...authored(by),
             restores,
-          });
-          return { before, after };
+          };
+          await append(writer, revision, by.alongside);
+          return { before, after: existing(await writer.find(name), name) };
         });
         if (result === null) continue;
         await record("rollback", result.before, result.after, by);
@@ -165,16 +195,13 @@ export function createDeployments({
         const found = await writer.find(name);
         checkExpected(found, name, by.expectedRevision);
         const current = existing(found, name);
-        await writer.append({
+        await append(writer, {
           deployment: name,
           revision: current.revision + 1,
           change: "delete",
           spec: specOf(current),
           ...authored(by),
-          createdMs: clock(),
           restores: null,
-          health: "unjudged",
-          healthReason: null,
         });
         return current;
       });
@@ -183,7 +210,7 @@ export function createDeployments({
   };
 }
 
-type NewRevision = Omit<DeploymentRevision, "health" | "healthReason">;
+type NewRevision = Omit<DeploymentRevision, "createdMs" | "rollout" | "health" | "healthReason">;
 
 function authored({ actor, reason }: ChangeAuthor): Pick<DeploymentRevision, "author" | "reason"> {
   return { author: { id: actor.id, name: actor.name }, reason: reason.replaceAll("\u0000", "") };

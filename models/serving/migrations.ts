@@ -1,4 +1,4 @@
-import type { Transaction } from "kysely";
+import { sql, type Transaction } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
 import type { ServingTables } from "./store.ts";
 
@@ -74,6 +74,55 @@ export const servingMigrations: readonly Migration[] = [
         .createIndex("serving_tally_window")
         .on("serving_tally")
         .column("window_ms")
+        .execute();
+    },
+  },
+  {
+    name: "0402-serving-rollouts",
+    async up(schema) {
+      await schema.schema.alterTable("serving_revision").addColumn("rollout", "text").execute();
+      await schema.schema
+        .createTable("serving_rollout")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("deployment", "text", (column) => column.notNull())
+        .addColumn("state", "text", (column) => column.notNull())
+        .addColumn("state_reason", "text", (column) => column.notNull())
+        .addColumn("target", "text", (column) => column.notNull())
+        .addColumn("champion", "text", (column) => column.notNull())
+        .addColumn("gates", "text", (column) => column.notNull())
+        .addColumn("on_failure", "text", (column) => column.notNull())
+        .addColumn("steps", "text", (column) => column.notNull())
+        .addColumn("step", "bigint", (column) => column.notNull())
+        .addColumn("base_revision", "bigint", (column) => column.notNull())
+        .addColumn("revision", "bigint", (column) => column.notNull())
+        .addColumn("started_ms", "bigint", (column) => column.notNull())
+        .addColumn("since_ms", "bigint", (column) => column.notNull())
+        .addColumn("paused_ms", "bigint")
+        .addColumn("ended_ms", "bigint")
+        .addColumn("author_id", "text", (column) => column.notNull())
+        .addColumn("author_name", "text", (column) => column.notNull())
+        .addColumn("reason", "text", (column) => column.notNull())
+        .execute();
+      await sql`create unique index serving_rollout_active on serving_rollout (deployment) where ended_ms is null`.execute(
+        schema,
+      );
+      await schema.schema
+        .createIndex("serving_rollout_started")
+        .on("serving_rollout")
+        .columns(["deployment", "started_ms", "id"])
+        .execute();
+      await schema.schema
+        .createTable("serving_rollout_event")
+        .addColumn("rollout", "text", (column) => column.notNull())
+        .addColumn("number", "bigint", (column) => column.notNull())
+        .addColumn("at_ms", "bigint", (column) => column.notNull())
+        .addColumn("kind", "text", (column) => column.notNull())
+        .addColumn("step", "bigint", (column) => column.notNull())
+        .addColumn("revision", "bigint")
+        .addColumn("actor_id", "text", (column) => column.notNull())
+        .addColumn("actor_name", "text", (column) => column.notNull())
+        .addColumn("reason", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("serving_rollout_event_key", ["rollout", "number"])
         .execute();
     },
   },

@@ -12,7 +12,7 @@ export function specOf(deployment: Deployment | DeploymentSpec): DeploymentSpec 
 /**
  * The revision that a rollback brings back. Without a wish it is the newest one before the current that serves something
  * else and was not found unhealthy; where some were found healthy, the newest of those. A rollback counts as the revision
- * that it restored, so that rolling back twice goes back twice.
+ * that it restored, so that rolling back twice goes back twice; the steps of a rollout count as one change.
  *
  * @param revisions newest first, the current one at the front
  * @throws not_found when there is no such revision; conflict when there is nothing to go back to, or nothing to change
@@ -34,10 +34,12 @@ export function rollbackTarget(
     return target;
   }
   const before = restoredRevision(revisions, current.revision);
+  const rollout = rolloutOf(revisions, before);
   const candidates = revisions.filter(
     (revision) =>
       revision.revision < before &&
       revision.change !== "delete" &&
+      (rollout === null || revision.rollout !== rollout) &&
       revision.health !== "unhealthy" &&
       !sameSpec(revision, current),
   );
@@ -55,6 +57,34 @@ export function restoredRevision(revisions: readonly DeploymentRevision[], revis
   return revisions.find((candidate) => candidate.revision === revision)?.restores ?? revision;
 }
 
-function sameSpec(a: DeploymentRevision, b: DeploymentRevision): boolean {
+/**
+ * The revisions that a rollback speaks against: the current one, what it had restored, and with a step of a rollout its
+ * other steps that are left behind, which serve the same new version.
+ *
+ * @param left the revision whose content is left
+ * @param restores the revision whose content comes back
+ */
+export function leftBehind(
+  revisions: readonly DeploymentRevision[],
+  left: number,
+  current: number,
+  restores: number,
+): readonly number[] {
+  const rollout = rolloutOf(revisions, left);
+  return revisions
+    .filter(
+      (candidate) =>
+        candidate.revision === left ||
+        candidate.revision === current ||
+        (rollout !== null && candidate.rollout === rollout && candidate.revision > restores),
+    )
+    .map(({ revision }) => revision);
+}
+
+function rolloutOf(revisions: readonly DeploymentRevision[], revision: number): string | null {
+  return revisions.find((candidate) => candidate.revision === revision)?.rollout ?? null;
+}
+
+export function sameSpec(a: Pick<DeploymentRevision, "spec">, b: Pick<DeploymentRevision, "spec">): boolean {
   return JSON.stringify(specOf(a.spec)) === JSON.stringify(specOf(b.spec));
 }

@@ -9,7 +9,7 @@ export const DeploymentName = z
   )
   .describe("The name under which clients ask for predictions");
 
-const VariantName = z
+export const VariantName = z
   .string()
   .regex(
     /^[A-Za-z0-9][\w.-]{0,63}$/,
@@ -22,19 +22,21 @@ const text = z
   .max(256)
   .regex(/^\P{Cc}*$/u, "has a control character");
 
-const byVersion = {
-  name: VariantName,
+/** What a variant stands for: a version of a model … */
+export const VersionTarget = {
   model: text.describe("A registered model"),
   version: z
     .string()
     .regex(/^[1-9]\d{0,9}$/, 'a version number as text, such as "3"')
     .describe("A version of that model"),
 };
-const byAlias = {
-  name: VariantName,
+/** … or an alias. */
+export const AliasTarget = {
   model: text.describe("A registered model"),
   alias: text.describe("An alias of that model; the variant follows it when it moves"),
 };
+const byVersion = { name: VariantName, ...VersionTarget };
+const byAlias = { name: VariantName, ...AliasTarget };
 const weight = z.number().min(0).max(100).describe("Per cent of the requests");
 const fraction = z.number().min(0).max(1).describe("Share of the requests that this variant gets a copy of");
 const one = "needs name, model and either version or alias, and nothing else besides";
@@ -82,7 +84,14 @@ export type Sticky = z.infer<typeof Sticky>;
 export const DeploymentChange = z.strictObject(spec).partial();
 export type DeploymentChange = z.infer<typeof DeploymentChange>;
 
-const Reason = z.string().trim().min(1).max(2000).describe("Why, for those who read the history");
+export const Reason = z
+  .string()
+  // PostgreSQL keeps no NUL in a text.
+  .overwrite((reason) => reason.replaceAll("\u0000", ""))
+  .trim()
+  .min(1)
+  .max(2000)
+  .describe("Why, for those who read the history");
 
 /** The whole of what is wanted; members left out take their defaults. */
 export const PutDeploymentBody = z.strictObject({
@@ -128,6 +137,10 @@ export const DeploymentRevision = z.object({
   reason: z.string(),
   createdMs: z.int(),
   restores: z.int().nullable().describe("The revision whose content a rollback brought back"),
+  rollout: z
+    .string()
+    .nullable()
+    .describe("The rollout that it is a step of; a rollback without a target goes back behind all its steps"),
   health: z
     .enum(["unjudged", "healthy", "unhealthy"])
     .describe("Unhealthy ones are passed over by a rollback without a target"),

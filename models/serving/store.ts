@@ -1,8 +1,9 @@
 import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
+import { type RolloutTables, type RolloutWriter, rolloutWriter } from "./rollouts/store.ts";
 import type { Deployment, DeploymentRevision } from "./schemas.ts";
 
-export interface ServingTables {
+export interface ServingTables extends RolloutTables {
   /** One row: how many changes there were of any deployment. */
   serving_state: { id: number; change_number: number };
   serving_deployment: {
@@ -25,6 +26,7 @@ export interface ServingTables {
     reason: string;
     created_ms: number;
     restores: number | null;
+    rollout: string | null;
     health: string;
     health_reason: string | null;
   };
@@ -54,6 +56,7 @@ export interface DeploymentStore {
 
 /** Reading and writing inside one change. */
 export interface DeploymentWriter {
+  readonly rollouts: RolloutWriter;
   find(name: string): Promise<StoredDeployment | null>;
   revisions(name: string, below: number, limit: number): Promise<readonly DeploymentRevision[]>;
   append(revision: DeploymentRevision): Promise<void>;
@@ -104,6 +107,7 @@ export function createDeploymentStore(database: Database): DeploymentStore {
 
 function writer(trx: Transaction<ServingTables>, changeNumber: number): DeploymentWriter {
   return {
+    rollouts: rolloutWriter(trx),
     find: (name) => findDeployment(trx, name),
     revisions: (name, below, limit) => findRevisions(trx, name, below, limit),
     async append(revision) {
@@ -204,6 +208,7 @@ function revisionOf(row: ServingTables["serving_revision"]): DeploymentRevision 
     reason: row.reason,
     createdMs: row.created_ms,
     restores: row.restores,
+    rollout: row.rollout,
     health: row.health as DeploymentRevision["health"],
     healthReason: row.health_reason,
   };
@@ -220,6 +225,7 @@ function rowOf(revision: DeploymentRevision): ServingTables["serving_revision"] 
     reason: revision.reason,
     created_ms: revision.createdMs,
     restores: revision.restores,
+    rollout: revision.rollout,
     health: revision.health,
     health_reason: revision.healthReason,
   };

@@ -46,6 +46,7 @@ export function servingStandIn(clock: Clock): ServingStandIn {
       reason: "a test",
       createdMs: clock(),
       restores: null,
+      rollout: null,
       health: "unjudged",
       healthReason: null,
     };

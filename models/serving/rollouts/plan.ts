@@ -1,0 +1,135 @@
+import { conflict, invalid } from "../../../shared/errors.ts";
+import { type DeploymentSpec, VariantName } from "../schemas.ts";
+import type { NewVariant, Rollout, StartRolloutBody, Step, StepReport } from "./schemas.ts";
+
+/** What a rollout of these wishes does to a deployment. */
+export interface Plan {
+  readonly target: NewVariant;
+  readonly champion: string;
+  readonly steps: StepReport[];
+}
+
+/**
+ * @param base what is served before the rollout
+ * @throws invalid for steps or a target that make no sense; conflict where the deployment does not allow them
+ */
+export function planRollout(deployment: string, base: DeploymentSpec, body: StartRolloutBody): Plan {
+  const target = targetOf(deployment, base, body.target);
+  const others = base.variants.filter(({ name, weight }) => name !== target.name && weight > 0);
+  const [first, ...rest] = others;
+  if (first === undefined) {
+    throw conflict(`Variant "${target.name}" of "${deployment}" answers all requests already.`);
+  }
+  const champion = rest.reduce((best, variant) => (variant.weight > best.weight ? variant : best), first);
+  const current = base.variants.find(({ name }) => name === target.name)?.weight ?? 0;
+  const steps = stepsOf(body.steps, current);
+  const shadowed = steps.some(({ weight }) => weight === 0);
+  if (body.gates.some(({ signal }) => signal === "agreement") && !shadowed) {
+    throw invalid("The gate on agreement needs copies to judge: begin with a step of weight 0.", {
+      field: "gates",
+    });
+  }
+  return { target, champion: champion.name, steps };
+}
+
+/**
+ * What is served at a step: the new variant gets its weight, the others share the rest in the proportions that they had.
+ * At 0 it gets copies only; at 100 the others are gone.
+ */
+export function specAt(
+  base: DeploymentSpec,
+  target: NewVariant,
+  step: Pick<StepReport, "weight" | "shadowFraction">,
+): Pick<DeploymentSpec, "variants" | "shadows"> {
+  const shadows = base.shadows.filter(({ name }) => name !== target.name);
+  const others = base.variants.filter(({ name }) => name !== target.name);
+  const total = others.reduce((sum, { weight }) => sum + weight, 0);
+  const share = (100 - step.weight) / total;
+  const rest = others.map((variant) => ({ ...variant, weight: variant.weight * share }));
+  if (step.weight === 0) {
+    return { variants: rest, shadows: [...shadows, { ...target, fraction: step.shadowFraction ?? 1 }] };
+  }
+  const variant = { ...target, weight: step.weight };
+  if (step.weight === 100) return { variants: [variant], shadows };
+  // In its old place, so that as few sticky keys as possible change their variant.
+  const place = base.variants.findIndex(({ name }) => name === target.name);
+  return { variants: rest.toSpliced(place === -1 ? rest.length : place, 0, variant), shadows };
+}
+
+/** The step that a rollout is at. */
+export function currentStep(rollout: Pick<Rollout, "id" | "steps" | "step">): StepReport {
+  const step = rollout.steps[rollout.step - 1];
+  if (step === undefined) throw new RangeError(`Rollout ${rollout.id} has no step ${rollout.step}.`);
+  return step;
+}
+
+function targetOf(deployment: string, base: DeploymentSpec, wanted: StartRolloutBody["target"]): NewVariant {
+  if ("variant" in wanted) {
+    const found = [...base.variants, ...base.shadows].find(({ name }) => name === wanted.variant);
+    if (found === undefined) {
+      const names = [...base.variants, ...base.shadows].map(({ name }) => `"${name}"`).join(", ");
+      throw invalid(
+        `Deployment "${deployment}" has no variant or shadow "${wanted.variant}"; it has ${names}.`,
+        {
+          field: "target.variant",
+        },
+      );
+    }
+    const { name, model } = found;
+    return "version" in found ? { name, model, version: found.version } : { name, model, alias: found.alias };
+  }
+  const name = wanted.name ?? ("version" in wanted ? `v${wanted.version}` : wanted.alias);
+  if (!VariantName.safeParse(name).success) {
+    throw invalid(`"${name}" cannot be the name of a variant; give one as target.name.`, {
+      field: "target.name",
+    });
+  }
+  if ([...base.variants, ...base.shadows].some((variant) => variant.name === name)) {
+    throw conflict(
+      `Deployment "${deployment}" has a variant or shadow "${name}": give another target.name, or roll that one out with {"variant": "${name}"}.`,
+    );
+  }
+  const { model } = wanted;
+  return "version" in wanted
+    ? { name, model, version: wanted.version }
+    : { name, model, alias: wanted.alias };
+}
+
+/** @param current the weight that the new variant has already */
+function stepsOf(wanted: readonly Step[], current: number): StepReport[] {
+  let before = current === 0 ? -1 : current;
+  for (const [index, step] of wanted.entries()) {
+    const field = `steps[${index}]`;
+    if (step.weight <= before) {
+      const than = index === 0 ? "what the variant has now" : "the step before";
+      throw invalid(`${field}.weight is ${step.weight}; it must be more than ${before} %, ${than}.`, {
+        field,
+      });
+    }
+    if (step.shadowFraction !== undefined && step.weight !== 0) {
+      throw invalid(`${field}.shadowFraction is for steps of weight 0; this one has ${step.weight}.`, {
+        field,
+      });
+    }
+    if (step.weight === 100 && (step.minutes !== 0 || step.minimumRequests !== 0)) {
+      throw invalid(
+        `${field} has weight 100, where the rollout ends: minutes and minimumRequests must be 0 there.`,
+        { field },
+      );
+    }
+    before = step.weight;
+  }
+  const all = before === 100 ? wanted : [...wanted, { weight: 100, minutes: 0, minimumRequests: 0 }];
+  return all.map((step) => ({
+    weight: step.weight,
+    minutes: step.minutes,
+    minimumRequests: step.minimumRequests,
+    shadowFraction: step.weight === 0 ? (step.shadowFraction ?? 1) : null,
+    state: "ahead",
+    revision: null,
+    startedMs: null,
+    endedMs: null,
+    requests: null,
+    verdicts: [],
+  }));
+}

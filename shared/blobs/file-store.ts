@@ -26,6 +26,7 @@ import {
 } from "./durable-files.ts";
 import { afterCursor, cursorAfter, type Listed, walk } from "./file-listing.ts";
 import { createFileParts } from "./file-parts.ts";
+import { writeChunks } from "./file-writing.ts";
 import { checkKey, checkLimit, checkPrefix, directoryName, fileName } from "./keys.ts";
 import { createBlobLinks } from "./links.ts";
 
@@ -265,14 +266,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
 }
 
 async function write(handle: FileHandle, hash: Hash, body: BlobBody, options: PutOptions): Promise<number> {
-  let sizeBytes = 0;
-  for await (const chunk of chunksOf(body, options)) {
-    hash.update(chunk);
-    for (let written = 0; written < chunk.byteLength; ) {
-      written += (await handle.write(chunk, written)).bytesWritten;
-    }
-    sizeBytes += chunk.byteLength;
-  }
+  const sizeBytes = await writeChunks(handle, chunksOf(body, options), (chunk) => hash.update(chunk));
   options.signal?.throwIfAborted();
   return sizeBytes;
 }

@@ -21,13 +21,53 @@ export function linear(features: number): Uint8Array {
   );
 }
 
-/** Complete trees of a depth, on features and thresholds drawn from a seed. */
-export function forest(trees: number, depth: number, features: number): Uint8Array {
+/** Two hidden layers. */
+export function perceptron(features: number, hidden: number): Uint8Array {
+  const random = draws();
+  const weights = (name: string, from: number, to: number) =>
+    tensor(
+      name,
+      Float32Array.from({ length: from * to }, () => random() - 0.5),
+      [from, to],
+    );
+  const bias = (name: string, size: number) => tensor(name, new Float32Array(size).fill(0.1));
+  return encodeModel(
+    buildModel({
+      name: "mlp",
+      producerVersion: version,
+      inputs: [tensorInfo("X", "float32", ["N", features])],
+      outputs: [tensorInfo("Y", "float32", ["N", 1])],
+      nodes: [
+        node("Gemm", ["X", "W1", "B1"], ["H1"]),
+        node("Relu", ["H1"], ["R1"]),
+        node("Gemm", ["R1", "W2", "B2"], ["H2"]),
+        node("Relu", ["H2"], ["R2"]),
+        node("Gemm", ["R2", "W3", "B3"], ["Y"]),
+      ],
+      initializers: [
+        weights("W1", features, hidden),
+        bias("B1", hidden),
+        weights("W2", hidden, hidden),
+        bias("B2", hidden),
+        weights("W3", hidden, 1),
+        bias("B3", 1),
+      ],
+    }),
+  );
+}
+
+/** The same numbers from 0 to below 1 every time. */
+function draws(): () => number {
   let state = 1;
-  const random = () => {
+  return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };
+}
+
+/** Complete trees of a depth, on features and thresholds drawn from a seed. */
+export function forest(trees: number, depth: number, features: number): Uint8Array {
+  const random = draws();
   const columns = {
     tree: [] as number[],
     node: [] as number[],

@@ -8,7 +8,7 @@ function fileTaking(most: number) {
     content,
     async writev<Chunks extends readonly NodeJS.ArrayBufferView[]>(chunks: Chunks) {
       const bytes = Buffer.concat(chunks as unknown as Uint8Array[]).subarray(0, most);
-      content.push(...bytes);
+      for (const byte of bytes) content.push(byte);
       return { bytesWritten: bytes.byteLength, buffers: chunks };
     },
   };

@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createMonitoring, monitoringMigrations } from "./models/monitoring/index.ts";
-import { createRegistry, registryMigrations } from "./models/registry/index.ts";
+import { createRegistry, createWebhooks, registryMigrations } from "./models/registry/index.ts";
 import {
   batchMigrations,
   createBatchPredictions,
@@ -89,7 +89,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const ground = { config, database, blobs, jobs, workers, clock, audit, logger };
   const datasets = createDatasets(ground);
   const tracking = createTracking(ground);
-  const registry = createRegistry({ ...ground, tracking });
+  const webhooks = createWebhooks({ ...ground, signingKey });
+  const registry = createRegistry({ ...ground, tracking, webhooks });
   const training = createTraining({ ...ground, datasets, tracking, registry });
   const serving = createServing({ ...ground, models: registry, dataDirectory: config.dataDirectory });
   const batchPredictions = createBatchPredictions({
@@ -111,6 +112,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     datasets,
     tracking,
     registry,
+    webhooks,
     training,
     serving,
     batchPredictions,

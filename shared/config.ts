@@ -41,6 +41,10 @@ export interface Config {
   readonly jobConcurrency: number;
   /** Bytes that one upload may hold. */
   readonly maxUploadBytes: number;
+  readonly webhooks: {
+    /** Whether they may go over http and to addresses that are not public: on a laptop, in a test, inside a network. */
+    readonly allowPrivate: boolean;
+  };
   /** Whether the OpenTelemetry SDK is loaded; it reads its own standard variables then. */
   readonly telemetry: { readonly exporting: boolean; readonly serviceName: string };
   /** What is recorded beside runs and predictions as the code that made them: a release or a commit. */
@@ -103,6 +107,7 @@ const Environment = z.object({
     .int()
     .min(1024)
     .default(50 * 1024 ** 3),
+  KETLINE_WEBHOOK_ALLOW_PRIVATE: flag,
   KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),
   // OpenTelemetry's standard variables, as far as they decide whether its SDK is loaded.
   OTEL_SDK_DISABLED: z.string().default("false"),
@@ -166,6 +171,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     workerThreads: variables.KETLINE_WORKER_THREADS,
     jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
     maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
+    webhooks: { allowPrivate: variables.KETLINE_WEBHOOK_ALLOW_PRIVATE },
     telemetry: telemetryOf(variables),
     codeVersion: variables.KETLINE_CODE_VERSION,
   };

@@ -6,6 +6,7 @@ import type { Tracking } from "../tracking/index.ts";
 import type { NewEvent } from "./events.ts";
 import { insertEvents, lockRegistry } from "./store/events.ts";
 import type { RegistryTables, Store } from "./store/tables.ts";
+import { writeDeliveries } from "./webhooks/outbox.ts";
 
 /** What everything in the registry works with. */
 export interface RegistryContext {
@@ -14,6 +15,8 @@ export interface RegistryContext {
   readonly tracking: Tracking;
   readonly clock: Clock;
   readonly audit: AuditLog;
+  /** Told when a change has something for webhooks in the outbox. */
+  readonly webhooks?: { wake(): void } | undefined;
 }
 
 /** Who makes a change, and why. */
@@ -42,9 +45,9 @@ export async function changeRegistry<Result>(
   work: (change: Change) => Promise<Result>,
 ): Promise<Result> {
   const { actor, reason } = by;
-  const { result, events } = await context.database.transaction<
+  const { result, events, deliveries } = await context.database.transaction<
     RegistryTables,
-    { readonly result: Result; readonly events: readonly NewEvent[] }
+    { readonly result: Result; readonly events: readonly NewEvent[]; readonly deliveries: number }
   >(async (db) => {
     const store: Store = { db, dialect: context.database.dialect };
     const events: NewEvent[] = [];
@@ -57,8 +60,10 @@ export async function changeRegistry<Result>(
       reason: reason ?? null,
       atMs: nowMs,
     });
-    return { result, events };
+    const deliveries = await writeDeliveries(store, revision, events, nowMs);
+    return { result, events, deliveries };
   });
+  if (deliveries > 0) context.webhooks?.wake();
   for (const { kind, model, alias, version, tag, before, after } of events) {
     const part = alias ?? (version === undefined ? tag : String(version));
     await context.audit.record({

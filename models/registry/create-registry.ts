@@ -23,12 +23,14 @@ export interface RegistryOptions {
   readonly tracking: Tracking;
   readonly clock: Clock;
   readonly audit: AuditLog;
+  /** Told when a change has something for webhooks in the outbox; without them nobody sends it. */
+  readonly webhooks?: { wake(): void };
 }
 
 /** MLflow's model registry, with a history, over the given stores. */
 export function createRegistry(options: RegistryOptions): Registry {
-  const { database, blobs, tracking, clock, audit } = options;
-  const context: RegistryContext = { database, blobs, tracking, clock, audit };
+  const { database, blobs, tracking, clock, audit, webhooks } = options;
+  const context: RegistryContext = { database, blobs, tracking, clock, audit, webhooks };
   return {
     routes: [...modelRoutes(context), ...versionRoutes(context), ...historyRoutes(context)],
     jobKinds: [],

@@ -72,4 +72,48 @@ export const registryMigrations: readonly Migration[] = [
       for (const statement of statements) await sql.raw(statement).execute(schema);
     },
   },
+  {
+    name: "0201-registry-webhooks",
+    async up(schema, dialect) {
+      const clustered = dialect === "sqlite" ? " without rowid" : "";
+      const statements = [
+        `create table registry_webhook (
+          webhook_id text primary key,
+          name text not null,
+          description text not null,
+          url text not null,
+          status text not null,
+          secret text,
+          created_ms bigint not null,
+          updated_ms bigint not null)`,
+        `create index registry_webhook_created on registry_webhook (created_ms, webhook_id)`,
+        `create table registry_webhook_event (
+          webhook_id text not null,
+          event text not null,
+          position integer not null,
+          primary key (webhook_id, event))${clustered}`,
+        `create table registry_webhook_delivery (
+          delivery_id text primary key,
+          webhook_id text not null,
+          event_id bigint not null,
+          event text not null,
+          payload text not null,
+          state text not null,
+          tries integer not null,
+          tries_left integer not null,
+          created_ms bigint not null,
+          due_ms bigint not null,
+          ended_ms bigint,
+          response_status integer,
+          error text,
+          lease text,
+          lease_until_ms bigint not null,
+          unique (webhook_id, event_id))`,
+        // The table is searched for what is pending every few seconds; nearly all of it has ended.
+        `create index registry_webhook_delivery_pending on registry_webhook_delivery (webhook_id, due_ms)
+          where state = 'pending'`,
+      ];
+      for (const statement of statements) await sql.raw(statement).execute(schema);
+    },
+  },
 ];

@@ -1,6 +1,13 @@
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { createRegistry, type Registry, registryMigrations } from "../../models/registry/index.ts";
+import {
+  createRegistry,
+  createWebhooks,
+  type Registry,
+  registryMigrations,
+  type Webhooks,
+  type WebhooksOptions,
+} from "../../models/registry/index.ts";
 import { createTracking, type Tracking, trackingMigrations } from "../../models/tracking/index.ts";
 import { createBlobEndpoint, createBlobLinks } from "../../shared/blobs/index.ts";
 import { type Answer, call, type TestApplication, testGround, testSigningKey } from "./application.ts";
@@ -9,28 +16,41 @@ import { type Answer, call, type TestApplication, testGround, testSigningKey } f
 export interface MlflowGround extends TestApplication {
   readonly tracking: Tracking;
   readonly registry: Registry;
+  readonly webhooks: Webhooks;
   /** Calls `/api/2.0/mlflow<path>`; a GET sends its fields as the query, with lists as repeated keys. */
   send(method: string, path: string, fields?: object): Promise<Answer>;
   /** The same, for calls that must succeed. */
   ask<Body>(method: string, path: string, fields?: object): Promise<Body>;
 }
 
-export async function mlflowGround(env: Readonly<Record<string, string>> = {}): Promise<MlflowGround> {
+export async function mlflowGround(
+  env: Readonly<Record<string, string>> = {},
+  webhookOptions: Pick<WebhooksOptions, "random" | "resolve" | "timeoutMs"> = {},
+): Promise<MlflowGround> {
   let tracking: Tracking | undefined;
   let registry: Registry | undefined;
+  let webhooks: Webhooks | undefined;
   const ground = await testGround({
     env,
     migrations: [...trackingMigrations, ...registryMigrations],
     capabilities: (base) => {
       tracking = createTracking(base);
-      registry = createRegistry({ ...base, tracking });
+      webhooks = createWebhooks({ ...base, signingKey: "s".repeat(32), ...webhookOptions });
+      registry = createRegistry({ ...base, tracking, webhooks });
       const { blobs, clock, config } = base;
       const links = createBlobLinks({ signingKey: testSigningKey, clock });
       const { maxUploadBytes } = config;
-      return [tracking, registry, createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes })];
+      return [
+        tracking,
+        registry,
+        webhooks,
+        createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes }),
+      ];
     },
   });
-  if (tracking === undefined || registry === undefined) throw new Error("The capabilities were not made.");
+  if (tracking === undefined || registry === undefined || webhooks === undefined) {
+    throw new Error("The capabilities were not made.");
+  }
   const send = (method: string, path: string, fields: object = {}): Promise<Answer> => {
     const url = `/api/2.0/mlflow${path}`;
     return method === "GET"
@@ -41,6 +61,7 @@ export async function mlflowGround(env: Readonly<Record<string, string>> = {}): 
     ...ground,
     tracking,
     registry,
+    webhooks,
     send,
     async ask<Body>(method: string, path: string, fields: object = {}) {
       const answer = await send(method, path, fields);

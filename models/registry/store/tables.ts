@@ -1,9 +1,10 @@
 import type { Kysely, Transaction } from "kysely";
 import type { SqlDialect } from "../../../shared/database/index.ts";
 import type { EventKind } from "../events.ts";
+import type { WebhookTables } from "../webhooks/tables.ts";
 
 /** The tables of the registry. Their migrations stand in `../migrations.ts`. */
-export interface RegistryTables {
+export interface RegistryTables extends WebhookTables {
   registry_state: { id: number; revision: number };
   registry_model: ModelRow;
   registry_model_tag: { model_uid: string; key: string; value: string };

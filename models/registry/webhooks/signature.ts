@@ -1,0 +1,32 @@
+import { createHmac } from "node:crypto";
+
+/** MLflow's headers (mlflow/webhooks/constants.py), made as Standard Webhooks makes its own. */
+const deliveryIdHeader = "X-MLflow-Delivery-Id";
+const timestampHeader = "X-MLflow-Timestamp";
+const signatureHeader = "X-MLflow-Signature";
+
+/**
+ * The headers of one try.
+ *
+ * @param deliveryId the same at every try, so that a receiver can tell what it has seen
+ * @param nowMs of this try: a receiver may refuse what is signed long ago
+ * @param secret without one the request is not signed
+ */
+export function deliveryHeaders(
+  deliveryId: string,
+  nowMs: number,
+  payload: string,
+  secret: string | null,
+): Record<string, string> {
+  const timestamp = String(Math.floor(nowMs / 1000));
+  return {
+    [deliveryIdHeader]: deliveryId,
+    [timestampHeader]: timestamp,
+    ...(secret === null ? {} : { [signatureHeader]: signatureOf(secret, deliveryId, timestamp, payload) }),
+  };
+}
+
+function signatureOf(secret: string, deliveryId: string, timestamp: string, payload: string): string {
+  const mac = createHmac("sha256", secret).update(`${deliveryId}.${timestamp}.${payload}`, "utf8");
+  return `v1,${mac.digest("base64")}`;
+}

@@ -5,7 +5,12 @@ import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createMonitoring, monitoringMigrations } from "./models/monitoring/index.ts";
-import { createRegistry, createWebhooks, registryMigrations } from "./models/registry/index.ts";
+import {
+  artifactUsesOf,
+  createRegistry,
+  createWebhooks,
+  registryMigrations,
+} from "./models/registry/index.ts";
 import {
   batchMigrations,
   createBatchPredictions,
@@ -88,7 +93,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
 
   const ground = { config, database, blobs, jobs, workers, clock, audit, logger };
   const datasets = createDatasets(ground);
-  const tracking = createTracking(ground);
+  const artifactUses = artifactUsesOf(() => registry);
+  const tracking = createTracking({ ...ground, artifactUses });
   const webhooks = createWebhooks({ ...ground, signingKey });
   const registry = createRegistry({ ...ground, tracking, webhooks });
   const training = createTraining({ ...ground, datasets, tracking, registry });

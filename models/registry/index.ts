@@ -1,3 +1,4 @@
+export { artifactUsesOf } from "./artifact-uses.ts";
 export { createRegistry } from "./create-registry.ts";
 export { registryMigrations } from "./migrations.ts";
 export type { ModelVersion, Registry } from "./registry.ts";

@@ -1,11 +1,16 @@
 import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import type { AuditLog } from "../../shared/identity/actor.ts";
+import type { Jobs } from "../../shared/jobs/index.ts";
 import { joinUri, prefixOf, proxiedPath } from "./artifact-uris.ts";
 import { putArtifact, resolveArtifactUri } from "./artifacts.ts";
 import { storeOf, type TrackingContext } from "./context.ts";
 import { ensureExperiment } from "./experiments.ts";
+import type { ArtifactUses } from "./garbage/artifact-uses.ts";
+import { garbageJob } from "./garbage/garbage-job.ts";
+import { garbageRoutes } from "./garbage/routes.ts";
 import { noteModelVersion, requireLoggedModel } from "./logged-models.ts";
 import { logBatch, logInputs } from "./logging.ts";
 import { trackingRoutes } from "./routes.ts";
@@ -19,6 +24,9 @@ export interface TrackingOptions {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly audit: AuditLog;
+  /** With them, and what is still needed of artifacts, what was deleted can be removed for good. */
+  readonly jobs?: Jobs;
+  readonly artifactUses?: ArtifactUses;
   /** `maxUploadBytes`: the most bytes that one artifact may have; 50 GiB by default. */
   readonly config?: { readonly maxUploadBytes: number };
 }
@@ -28,9 +36,10 @@ export function createTracking(options: TrackingOptions): Tracking {
   const { database, blobs, clock, audit } = options;
   const maxArtifactBytes = options.config?.maxUploadBytes ?? 50 * 1024 ** 3;
   const context: TrackingContext = { database, blobs, clock, audit, maxArtifactBytes };
+  const garbage = garbageOf(context, options);
   return {
-    routes: trackingRoutes(context),
-    jobKinds: [],
+    routes: [...trackingRoutes(context), ...garbage.routes],
+    jobKinds: garbage.jobKinds,
     timers: [
       {
         name: "tracking-uploads",
@@ -112,6 +121,16 @@ export function createTracking(options: TrackingOptions): Tracking {
 
     noteModelVersion: (modelId, name, version) => noteModelVersion(context, modelId, name, version),
   };
+}
+
+/** Nothing is removed where nobody can tell what is still needed. */
+function garbageOf(
+  context: TrackingContext,
+  { jobs, artifactUses }: TrackingOptions,
+): Pick<Capability, "routes" | "jobKinds"> {
+  if (jobs === undefined || artifactUses === undefined) return { routes: [], jobKinds: [] };
+  const kind = garbageJob(context, artifactUses);
+  return { routes: garbageRoutes(context, jobs, kind), jobKinds: [kind] };
 }
 
 function pairs(map: Readonly<Record<string, string>>): KeyValue[] {

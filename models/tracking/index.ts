@@ -1,5 +1,6 @@
 export { prefixOf, safeSegments } from "./artifact-uris.ts";
 export { statArtifact } from "./artifacts.ts";
 export { createTracking } from "./create-tracking.ts";
+export type { ArtifactUses } from "./garbage/artifact-uses.ts";
 export { trackingMigrations } from "./migrations.ts";
 export type { Tracking } from "./tracking.ts";

@@ -29,6 +29,19 @@ export const trackingMigrations: readonly Migration[] = [
         "create index tracking_upload_expires on tracking_upload (expires_ms)",
       ]),
   },
+  {
+    name: "0102-tracking-garbage",
+    up: (schema) =>
+      run(schema, [
+        `create table tracking_garbage (
+          kind text not null,
+          id text not null,
+          experiment_id bigint not null,
+          artifact_uri text not null,
+          condemned_ms bigint not null,
+          primary key (kind, id))`,
+      ]),
+  },
 ];
 
 async function run(schema: Kysely<unknown>, statements: readonly string[]): Promise<void> {

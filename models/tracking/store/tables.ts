@@ -32,6 +32,7 @@ export interface TrackingTables {
     dataset_digest: string;
   };
   tracking_upload: UploadRow;
+  tracking_garbage: GarbageRow;
 }
 
 /** An artifact on its way in parts (see `../uploads.ts`). */
@@ -42,6 +43,16 @@ export interface UploadRow {
   state: "open" | "completed" | "aborted";
   created_ms: number;
   expires_ms: number;
+}
+
+/** What is left of a run, a logged model or an experiment whose own row is gone for good (see `../garbage`). */
+export interface GarbageRow {
+  kind: "run" | "model" | "experiment";
+  id: string;
+  experiment_id: number;
+  /** Empty for an experiment. */
+  artifact_uri: string;
+  condemned_ms: number;
 }
 
 export type LifecycleStage = "active" | "deleted";

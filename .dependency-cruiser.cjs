@@ -8,6 +8,7 @@ const neighbours = {
   "models/training": ["models/tracking", "models/registry", "models/datasets"],
   "models/serving": ["models/registry", "models/datasets"],
   "models/monitoring": ["models/serving", "models/datasets", "models/registry"],
+  "models/transfer": ["models/tracking", "models/registry"],
   quantum: ["models/tracking"],
   environments: [],
 };
@@ -24,6 +25,27 @@ module.exports = {
       severity: "error",
       from: { path: "^shared/" },
       to: { path: `^(${capability}/|platform\\.ts|server/|functions/)` },
+    },
+    {
+      name: "clients-know-nobody",
+      severity: "error",
+      from: { path: "^clients/" },
+      to: { path: `^(${capability}/|shared/|platform\\.ts|server/|functions/)` },
+    },
+    {
+      name: "clients-depend-on-zod-alone",
+      severity: "error",
+      from: { path: "^clients/" },
+      to: { dependencyTypesNot: ["local", "type-only", "undetermined"], pathNot: "node_modules/zod/" },
+    },
+    {
+      name: "only-transfers-use-clients",
+      severity: "error",
+      from: {
+        path: `^(${capability}/|shared/|platform\\.ts|server/|functions/)`,
+        pathNot: "^models/transfer/",
+      },
+      to: { path: "^clients/" },
     },
     {
       name: "capabilities-do-not-look-up",

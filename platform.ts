@@ -19,6 +19,7 @@ import {
 } from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
 import { createTraining, trainingMigrations } from "./models/training/index.ts";
+import { createTransfer, transferMigrations } from "./models/transfer/index.ts";
 import { createQuantum, quantumMigrations } from "./quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
@@ -69,6 +70,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     ...servingMigrations,
     ...batchMigrations,
     ...monitoringMigrations,
+    ...transferMigrations,
     ...quantumMigrations,
   ]);
   const signingKey = await loadSigningKey(config);
@@ -107,6 +109,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     dataDirectory: config.dataDirectory,
   });
   const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey });
+  const transfer = createTransfer({ ...ground, tracking, registry, signingKey });
   const quantum = createQuantum({ ...ground, links, tracking });
   const environments = createEnvironments();
 
@@ -123,6 +126,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     serving,
     batchPredictions,
     monitoring,
+    transfer,
     quantum,
     environments,
   ];

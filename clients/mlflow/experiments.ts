@@ -45,8 +45,8 @@ export interface Experiments {
 const root = "/api/2.0/mlflow/experiments";
 
 export function experimentsOver(transport: Transport): Experiments {
-  const post = (path: string, json: unknown, options: CallOptions = {}) =>
-    transport.call(Nothing, { method: "POST", path: `${root}/${path}`, json, idempotent: true, ...options });
+  const post = (path: string, json: unknown, { signal }: CallOptions = {}) =>
+    transport.call(Nothing, { method: "POST", path: `${root}/${path}`, json, idempotent: true, signal });
 
   const searchPage: Experiments["searchPage"] = async (search = {}, { page_token, signal } = {}) => {
     const answer = await transport.call(ExperimentPage, {
@@ -63,35 +63,35 @@ export function experimentsOver(transport: Transport): Experiments {
     searchPage,
     search: (search, options) => everyItem((page_token) => searchPage(search, { ...options, page_token })),
 
-    async create(experiment, options = {}) {
+    async create(experiment, { signal } = {}) {
       const path = `${root}/create`;
       const answer = await transport.call(ExperimentId, {
         method: "POST",
         path,
         json: experiment,
-        ...options,
+        signal,
       });
       return answer.experiment_id;
     },
 
-    async get(experiment_id, options = {}) {
+    async get(experiment_id, { signal } = {}) {
       const query = { experiment_id };
       const answer = await transport.call(ExperimentAnswer, {
         method: "GET",
         path: `${root}/get`,
         query,
-        ...options,
+        signal,
       });
       return answer.experiment;
     },
 
-    async getByName(experiment_name, options = {}) {
+    async getByName(experiment_name, { signal } = {}) {
       try {
         const answer = await transport.call(ExperimentAnswer, {
           method: "GET",
           path: `${root}/get-by-name`,
           query: { experiment_name },
-          ...options,
+          signal,
         });
         return answer.experiment;
       } catch (error) {

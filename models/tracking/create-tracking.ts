@@ -11,10 +11,10 @@ import { ensureExperiment } from "./experiments.ts";
 import type { ArtifactUses } from "./garbage/artifact-uses.ts";
 import { garbageJob } from "./garbage/garbage-job.ts";
 import { garbageRoutes } from "./garbage/routes.ts";
-import { noteModelVersion, requireLoggedModel } from "./logged-models.ts";
+import { adoptLoggedModel, noteModelVersion, requireLoggedModel } from "./logged-models.ts";
 import { logBatch, logInputs } from "./logging.ts";
 import { trackingRoutes } from "./routes.ts";
-import { createRun, requireRun, updateRun } from "./runs.ts";
+import { adoptRun, createRun, requireRun, updateRun } from "./runs.ts";
 import type { KeyValue } from "./store/experiments.ts";
 import type { Tracking } from "./tracking.ts";
 import { sweepUploads } from "./uploads.ts";
@@ -61,6 +61,17 @@ export function createTracking(options: TrackingOptions): Tracking {
       });
       return { runId: run.run_id, artifactRoot: run.artifact_uri };
     },
+
+    adoptRun: (run) => adoptRun(context, { ...run, tags: [] }),
+    adoptLoggedModel: (model) =>
+      adoptLoggedModel(context, model.modelId, {
+        experiment_id: model.experimentId,
+        name: model.name,
+        model_type: model.modelType,
+        source_run_id: model.sourceRunId,
+        params: [],
+        tags: [],
+      }),
 
     logBatch: (runId, { metrics = [], params = {}, tags = {} }) =>
       logBatch(context, runId, {

@@ -38,11 +38,11 @@ const modelVersionsTag = "mlflow.modelVersions";
 export async function createLoggedModel(
   context: TrackingContext,
   request: z.infer<typeof CreateLoggedModel>,
+  modelId = `m-${randomUUID().replaceAll("-", "")}`,
 ): Promise<LoadedModel> {
   if (request.name !== undefined && request.name !== "") checkLoggedModelName(request.name);
   const params = request.params.map(checkParam);
   for (const tag of request.tags) checkTag(tag);
-  const modelId = `m-${randomUUID().replaceAll("-", "")}`;
   const now = context.clock();
   await transact(context, async (store) => {
     const experiment = await requireActiveExperiment(store, request.experiment_id);
@@ -62,6 +62,26 @@ export async function createLoggedModel(
     await upsertLoggedModelTags(store, modelId, request.tags);
   });
   return getLoggedModel(context, modelId);
+}
+
+/**
+ * Makes a logged model under the id that it has on another server; nothing when it is there already.
+ *
+ * @returns whether the experiment has the model now: false when the id is that of a model of another experiment
+ * @throws invalid for an id that no logged model can have, and like `createLoggedModel`.
+ */
+export async function adoptLoggedModel(
+  context: TrackingContext,
+  modelId: string,
+  request: z.infer<typeof CreateLoggedModel>,
+): Promise<boolean> {
+  if (!/^m-[0-9a-f]{32}$/.test(modelId)) {
+    throw invalid(`"${modelId}" is no logged model's id: m- and 32 hexadecimal digits are.`);
+  }
+  const found = await findLoggedModel(storeOf(context), modelId);
+  if (found !== undefined) return String(found.experiment_id) === request.experiment_id;
+  await createLoggedModel(context, request, modelId);
+  return true;
 }
 
 /** @throws notFound, also for a deleted one unless they are allowed. */

@@ -5,7 +5,7 @@ import type { Actor } from "../../shared/identity/actor.ts";
 import { comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
 import { requireActiveExperiment, stagesOfView } from "./experiments.ts";
-import { checkTag, experimentNumber, randomName, runNameTag } from "./names.ts";
+import { checkRunId, checkTag, experimentNumber, randomName, runNameTag } from "./names.ts";
 import type { SearchRuns } from "./schemas.ts";
 import type { KeyValue } from "./store/experiments.ts";
 import { type LoadedRun, loadRuns } from "./store/loading.ts";
@@ -18,6 +18,8 @@ import type { RunRow, RunStatus } from "./store/tables.ts";
 export async function createRun(
   context: TrackingContext,
   run: {
+    /** Drawn at random when not given. */
+    readonly runId?: string | undefined;
     readonly experimentId: string;
     readonly userId: string;
     readonly name: string;
@@ -35,7 +37,7 @@ export async function createRun(
   }
   const name = run.name || named || randomName();
   const allTags = [...tags.filter(({ key }) => key !== runNameTag), { key: runNameTag, value: name }];
-  const runId = randomUUID().replaceAll("-", "");
+  const runId = run.runId ?? randomUUID().replaceAll("-", "");
   const row = await transact(context, async (store): Promise<RunRow> => {
     const experiment = await requireActiveExperiment(store, run.experimentId);
     const row: RunRow = {
@@ -58,6 +60,23 @@ export async function createRun(
     (a, b) => (a.key < b.key ? -1 : 1),
   );
   return { ...row, metrics: [], params: [], tags: sorted, datasets: [], models: [] };
+}
+
+/**
+ * Makes a run under the id that it has on another server; nothing when it is there already.
+ *
+ * @returns whether the experiment has the run now: false when the id is that of a run of another experiment
+ * @throws invalid for an id that no run can have, and like `createRun`.
+ */
+export async function adoptRun(
+  context: TrackingContext,
+  run: Parameters<typeof createRun>[1] & { readonly runId: string },
+): Promise<boolean> {
+  checkRunId(run.runId);
+  const found = await findRun(storeOf(context), run.runId);
+  if (found !== undefined) return String(found.experiment_id) === run.experimentId;
+  await createRun(context, run);
+  return true;
 }
 
 /** @throws notFound. */

@@ -8,6 +8,14 @@ export interface Tracking extends Capability {
   ensureExperiment(name: string, actor: Actor): Promise<string>;
   /** Starts a run in the state RUNNING. @throws notFound or invalid when the experiment is not there or deleted. */
   createRun(run: NewRun): Promise<{ readonly runId: string; readonly artifactRoot: string }>;
+  /**
+   * Makes a run or a logged model under the id that it has on another server; nothing when it is there already.
+   *
+   * @returns whether the experiment has it now: false when the id is taken in another experiment
+   * @throws invalid for an id that none can have; notFound or invalid when the experiment is not there or deleted.
+   */
+  adoptRun(run: AdoptedRun): Promise<boolean>;
+  adoptLoggedModel(model: AdoptedModel): Promise<boolean>;
   /** Writes all of it in one transaction, or nothing. @throws invalid for a changed parameter or a bad key. */
   logBatch(runId: string, batch: LogBatch): Promise<void>;
   /** Names a data set as an input of the run; the same name and digest again changes nothing. */
@@ -41,6 +49,24 @@ export interface NewRun {
   readonly name?: string;
   readonly tags?: Readonly<Record<string, string>>;
   readonly actor: Actor;
+}
+
+export interface AdoptedRun {
+  readonly runId: string;
+  readonly experimentId: string;
+  readonly userId: string;
+  readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly startMs: number;
+}
+
+export interface AdoptedModel {
+  readonly modelId: string;
+  readonly experimentId: string;
+  readonly name: string;
+  readonly modelType: string;
+  /** Empty for none. */
+  readonly sourceRunId: string;
 }
 
 export interface LogBatch {

@@ -1,0 +1,3 @@
+import { mount } from "./http.ts";
+
+mount({ "transfer-transfers": "api/v1/transfers/{*rest}" });

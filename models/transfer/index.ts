@@ -1,0 +1,2 @@
+export { createTransfer } from "./create-transfer.ts";
+export { transferMigrations } from "./migrations.ts";

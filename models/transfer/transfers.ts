@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { parseServerUrl } from "../../clients/mlflow/index.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { conflict, notFound } from "../../shared/errors.ts";
+import type { Actor, AuditLog } from "../../shared/identity/actor.ts";
+import type { Job, JobKind, Jobs } from "../../shared/jobs/index.ts";
+import type { CredentialSeal } from "./credentials.ts";
+import type { NewTransfer, Transfer, TransferReport } from "./schemas.ts";
+import { ReportSchema, TransferRequest } from "./schemas.ts";
+import type { TransferPosition, TransferRow, TransferStore } from "./store.ts";
+
+export interface TransferBook {
+  /** @throws conflict while a transfer between the same servers in the same direction is under way. */
+  start(transfer: NewTransfer, actor: Actor): Promise<Transfer>;
+  /** @throws notFound. */
+  get(id: string): Promise<Transfer>;
+  /** Newest first. */
+  list(after: TransferPosition | undefined, limit: number): Promise<readonly Transfer[]>;
+  /** Deletes the credentials of transfers that have ended. */
+  forgetCredentials(): Promise<void>;
+}
+
+export interface TransferBookOptions {
+  readonly store: TransferStore;
+  readonly jobs: Jobs;
+  readonly job: JobKind<{ transfer: string }, TransferReport>;
+  readonly seal: CredentialSeal;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+}
+
+export function createTransferBook(options: TransferBookOptions): TransferBook {
+  const { store, jobs, job, seal, clock, audit } = options;
+
+  const shown = async (row: TransferRow): Promise<Transfer> => ({
+    id: row.id,
+    request: TransferRequest.parse(JSON.parse(row.request)),
+    job: await jobs.get(row.job_id ?? ""),
+    report: row.report === null ? null : ReportSchema.parse(JSON.parse(row.report)),
+    createdBy: row.created_by,
+    createdMs: row.created_ms,
+  });
+
+  /** Two at once would both make what neither has written down yet. */
+  const refuseSecond = async (scope: string): Promise<void> => {
+    for (const { id, job_id } of await store.newestOf(scope)) {
+      if (job_id === null || hasEnded(await jobs.get(job_id))) continue;
+      throw conflict(
+        `The transfer ${id} between the same servers is under way (job ${job_id}). Wait for its end, or cancel it.`,
+      );
+    }
+  };
+
+  return {
+    async start({ server, ...rest }, actor) {
+      const { url, ...credentials } = server;
+      const { base } = parseServerUrl(url);
+      const scope = `${rest.direction} ${base}`;
+      await refuseSecond(scope);
+      const id = randomUUID();
+      const request: TransferRequest = { ...rest, server: { url } };
+      const hasCredentials = "token" in credentials || "username" in credentials;
+      const row: TransferRow = {
+        id,
+        scope,
+        request: JSON.stringify(request),
+        job_id: null,
+        sealed_credentials: hasCredentials ? seal.seal(id, credentials) : null,
+        report: null,
+        created_by: actor.name,
+        created_ms: clock(),
+      };
+      await store.insert(row);
+      await audit.record({ actor, action: "transfer.start", subject: `transfer/${id}`, after: request });
+      const submitted = await jobs.submit(job, { transfer: id }, { actor });
+      await store.update(id, { job_id: submitted.id });
+      return shown({ ...row, job_id: submitted.id });
+    },
+
+    async get(id) {
+      const row = await store.get(id);
+      if (row?.job_id == null) throw notFound(`There is no transfer "${id}".`);
+      return shown(row);
+    },
+
+    async list(after, limit) {
+      const rows = await store.list(after, limit);
+      return Promise.all(rows.filter(({ job_id }) => job_id !== null).map(shown));
+    },
+
+    async forgetCredentials() {
+      for (const { id, job_id, created_ms } of await store.withCredentials()) {
+        const isOver = job_id === null ? clock() - created_ms > 3600_000 : hasEnded(await jobs.get(job_id));
+        // Empty, not null: that there were credentials is told when the job is tried again.
+        if (isOver) await store.update(id, { sealed_credentials: "" });
+      }
+    },
+  };
+}
+
+const hasEnded = ({ state }: Job) => state !== "queued" && state !== "running";

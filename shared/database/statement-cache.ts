@@ -30,6 +30,10 @@ const maxStatements = 300;
  */
 export function cachingStatements(database: StatementCache): StatementCache {
   const cache = new Map<string, CachedStatement>();
+  const forgetOldest = () => {
+    const [oldest] = cache.keys();
+    if (oldest !== undefined) cache.delete(oldest);
+  };
   return {
     close: () => {
       cache.clear();
@@ -43,8 +47,7 @@ export function cachingStatements(database: StatementCache): StatementCache {
       const statement = known ?? database.prepare(sql);
       cache.delete(sql);
       cache.set(sql, statement);
-      const [oldest] = cache.keys();
-      if (cache.size > maxStatements && oldest !== undefined) cache.delete(oldest);
+      if (cache.size > maxStatements) forgetOldest();
       return statement;
     },
   };

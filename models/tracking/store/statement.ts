@@ -23,7 +23,7 @@ export async function run<Row>(
   return rows as Row[];
 }
 
-/** Runs `insert into … values (…), (…) <suffix>` in as few statements as the limits on parameters allow. */
+/** Runs `insert into … values (…), (…) <suffix>` in as few statements as pay. */
 export async function insertRows(
   store: Store,
   into: string,
@@ -33,11 +33,24 @@ export async function insertRows(
   const width = rows[0]?.length ?? 0;
   if (width === 0) return;
   const tuple = `(${"?, ".repeat(width - 1)}?)`;
-  // SQLite takes 32,766 parameters in one statement.
-  const most = Math.floor(30_000 / width);
-  for (let start = 0; start < rows.length; start += most) {
-    const chunk = rows.slice(start, start + most);
-    const tuples = `${`${tuple}, `.repeat(chunk.length - 1)}${tuple}`;
-    await run(store, `insert into ${into} values ${tuples} ${suffix}`, chunk.flat());
+  for (let start = 0; start < rows.length; ) {
+    const count = rowsAtOnce(store.dialect, rows.length - start, width);
+    const tuples = `${`${tuple}, `.repeat(count - 1)}${tuple}`;
+    await run(
+      store,
+      `insert into ${into} values ${tuples} ${suffix}`,
+      rows.slice(start, start + count).flat(),
+    );
+    start += count;
   }
+}
+
+/**
+ * SQLite: a power of two, so that few texts serve all numbers of rows and are found prepared; preparing one for a thousand
+ * rows takes as long as running it. PostgreSQL: as many as its 65,535 parameters allow, because each statement is a
+ * journey.
+ */
+function rowsAtOnce(dialect: SqlDialect, left: number, width: number): number {
+  if (dialect === "postgres") return Math.min(left, Math.floor(60_000 / width));
+  return 2 ** Math.min(7, Math.floor(Math.log2(left)));
 }

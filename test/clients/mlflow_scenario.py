@@ -7,10 +7,14 @@ import json
 import math
 import multiprocessing
 import os
+import queue
 import sys
 import tempfile
+import threading
 import time
 import traceback
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlflow
@@ -368,6 +372,100 @@ def logs_metrics_onto_a_logged_model():
     client.delete_logged_model_tag(model.model_id, "good")
     client.delete_logged_model(model.model_id)
     raises("RESOURCE_DOES_NOT_EXIST", lambda: mlflow.get_logged_model(model.model_id))
+
+
+@contextmanager
+def receiver():
+    """A receiver of webhooks on loopback: its URL, and a queue of (headers, body as text)."""
+    received = queue.Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"thanks")
+            received.put((self.headers, body))
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/hook", received
+        finally:
+            server.shutdown()
+
+
+@step(since=3)
+def makes_finds_changes_and_deletes_webhooks():
+    from mlflow.entities.webhook import WebhookEvent, WebhookStatus
+
+    client = MlflowClient()
+    made = client.create_webhook("first", "https://example.com/first", ["model_version.created"], description="d", secret="geheim")
+    assert made.secret is None and made.status == WebhookStatus.ACTIVE and made.description == "d"
+    assert made.events == [WebhookEvent("model_version", "created")]
+    read = client.get_webhook(made.webhook_id)
+    assert (read.name, read.url, read.events) == (made.name, made.url, made.events)
+    others = [client.create_webhook(f"w{index}", f"https://example.com/{index}", ["prompt.created"]) for index in range(4)]
+    page = client.list_webhooks(max_results=2)
+    rest = client.list_webhooks(max_results=100, page_token=page.token)
+    assert len(page) == 2 and rest.token in (None, "")
+    assert {one.webhook_id for one in [*page, *rest]} == {one.webhook_id for one in [made, *others]}
+    events = ["model_version_alias.created", "registered_model.created"]
+    changed = client.update_webhook(made.webhook_id, name="renamed", events=events, status="DISABLED")
+    assert (changed.name, changed.url, changed.status) == ("renamed", made.url, WebhookStatus.DISABLED)
+    assert [str(one) for one in changed.events] == events and changed.description == "d"
+    for url in ("   ", "ftp://example.com", "http://[invalid"):
+        assert "ebhook URL" in raises("INVALID_PARAMETER_VALUE", lambda: client.update_webhook(made.webhook_id, url=url))
+    raises("INVALID_PARAMETER_VALUE", lambda: client.create_webhook("-", "https://example.com", ["prompt.created"]))
+    for one in [made, *others]:
+        client.delete_webhook(one.webhook_id)
+    for call in (client.get_webhook, client.delete_webhook, client.test_webhook):
+        assert f"Webhook with ID {made.webhook_id} not found" in raises("RESOURCE_DOES_NOT_EXIST", lambda: call(made.webhook_id))
+    assert client.list_webhooks() == []
+
+
+@step(since=3)
+def webhooks_are_told_what_happens_and_signed():
+    from mlflow.webhooks.delivery import _generate_hmac_signature
+    from mlflow.webhooks.types import EVENT_TO_PAYLOAD_CLASS
+    from mlflow.entities.webhook import WebhookEvent
+
+    client = MlflowClient()
+    events = [f"{entity}.{action}" for entity, action in EVENT_TO_PAYLOAD_CLASS]
+
+    def check(headers, text, event):
+        body = json.loads(text)
+        assert f"{body['entity']}.{body['action']}" == event, body
+        kind = WebhookEvent.from_str(event)
+        assert body["data"].keys() == EVENT_TO_PAYLOAD_CLASS[(kind.entity, kind.action)].__annotations__.keys(), body
+        signed = _generate_hmac_signature("geheim", headers["X-MLflow-Delivery-Id"], headers["X-MLflow-Timestamp"], text)
+        assert headers["X-MLflow-Signature"] == signed
+        return body["data"]
+
+    with receiver() as (url, received):
+        webhook = client.create_webhook("told", url, events, secret="geheim")
+        for event in events:
+            result = client.test_webhook(webhook.webhook_id, event)
+            assert (result.success, result.response_status, result.response_body) == (True, 200, "thanks"), result
+            check(*received.get(timeout=60), event)
+        client.create_registered_model("told", tags={"team": "delays"}, description="d")
+        client.create_model_version("told", "s3://bucket/model", tags={"a": "b"})
+        client.set_model_version_tag("told", "1", "checked", "yes")
+        client.delete_model_version_tag("told", "1", "checked")
+        client.set_registered_model_alias("told", "champion", "1")
+        client.delete_registered_model_alias("told", "champion")
+        data = [check(*received.get(timeout=60), event) for event in events[:6]]
+        assert data[0] == {"name": "told", "tags": {"team": "delays"}, "description": "d"}
+        assert data[4] == {"name": "told", "alias": "champion", "version": "1"}
+        mlflow.genai.register_prompt("greeting", "Hello {{name}}!", tags={"tone": "warm"})
+        assert check(*received.get(timeout=60), "prompt.created")["name"] == "greeting"
+        assert check(*received.get(timeout=60), "prompt_version.created")["template"] == "Hello {{name}}!"
+        client.delete_webhook(webhook.webhook_id)
+        client.set_registered_model_tag("told", "after", "deletion")
+    assert client.list_webhooks() == []
 
 
 def log_from_one_process(uri, experiment_id, worker):

@@ -98,6 +98,11 @@ export function findBreaches(book: CanaryBook, facts: readonly RevisionFacts[]):
       breaches.push(`revision ${fact.revision} answered nothing`);
       continue;
     }
+    const misrouted = misroutedOf(fact, seen);
+    if (misrouted > 0) {
+      book.totals.misrouted += misrouted;
+      breaches.push(`revision ${fact.revision}: ${misrouted} answers by what it does not send requests to`);
+    }
     breaches.push(...routingBreaches(fact, seen));
     const canary = keysAt(seen, "canary");
     const canaryGrows = weightOf(fact) > 0;
@@ -110,15 +115,18 @@ export function findBreaches(book: CanaryBook, facts: readonly RevisionFacts[]):
   return breaches;
 }
 
+/** Answers by a variant that the revision gives nothing, or by another version than its own. */
+function misroutedOf({ variants }: RevisionFacts, { answers }: SeenRevision): number {
+  return [...answers.values()]
+    .filter(({ variant, version }) =>
+      variants.every((said) => said.name !== variant || said.weight === 0 || said.version !== version),
+    )
+    .reduce((sum, { free, sticky }) => sum + free + sticky, 0);
+}
+
 function routingBreaches(fact: RevisionFacts, seen: SeenRevision): string[] {
   const breaches: string[] = [];
   const at = `revision ${fact.revision}`;
-  for (const { variant, version, free, sticky } of seen.answers.values()) {
-    const said = fact.variants.find(({ name }) => name === variant);
-    if (said === undefined || said.weight === 0 || said.version !== version) {
-      breaches.push(`${at}: ${free + sticky} answers by variant ${variant}, version ${version}: misrouted`);
-    }
-  }
   if (seen.moves > 0) breaches.push(`${at}: sticky keys moved ${seen.moves} times`);
   if (seen.reachMs > reachLimitMs) {
     breaches.push(`${at} reached all servers after more than ${Math.round(seen.reachMs)} ms`);

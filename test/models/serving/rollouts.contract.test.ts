@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createDeployments } from "../../../models/serving/deployments.ts";
 import { servingMigrations } from "../../../models/serving/index.ts";
+import { createRollouts } from "../../../models/serving/rollouts/rollouts.ts";
 import {
   createRolloutStore,
   type RolloutStore,
   type StoredRollout,
 } from "../../../models/serving/rollouts/store.ts";
 import { createDeploymentStore, type DeploymentStore } from "../../../models/serving/store.ts";
+import { createTallyStore } from "../../../models/serving/tally-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
+import { systemActor } from "../../../shared/identity/index.ts";
+import { createLogger } from "../../../shared/telemetry/index.ts";
 import { databaseCases } from "../../support/databases.ts";
 
 const rollout = (id: string, more: Partial<StoredRollout> = {}): StoredRollout => ({
@@ -123,5 +128,65 @@ describe.each(databaseCases())("rollouts on $name", ({ open }) => {
       { ...event, number: 1, kind: "started", revision: 4 },
     ]);
     expect(await store.events("a", 1)).toHaveLength(1);
+  });
+
+  it("take each step once, however many instances look, and never over somebody else's change", async () => {
+    let nowMs = 1_767_600_000_000;
+    const logged: string[] = [];
+    const instance = () => {
+      const ground = {
+        store: deployments,
+        audit: { record: async () => undefined },
+        clock: () => nowMs,
+        logger: createLogger(
+          { logLevel: "info", codeVersion: "test" },
+          { write: (line) => logged.push(line) },
+        ),
+      };
+      const checkTarget = async () => undefined;
+      const served = createDeployments({ ...ground, onChange: () => undefined, checkTarget });
+      const tallies = { flush: async () => undefined };
+      const tallyStore = createTallyStore(database, "test");
+      const all = createRollouts({ ...ground, rollouts: store, deployments: served, tallies, tallyStore });
+      return { served, all };
+    };
+    const instances = Array.from({ length: 4 }, instance);
+    const [{ served, all }] = instances as [(typeof instances)[number]];
+    const actor = systemActor("test");
+    const by = { actor, reason: "by hand" };
+    await served.changeDeployment(
+      "d",
+      { variants: [{ name: "main", model: "m", version: "1", weight: 100 }] },
+      by,
+    );
+    const weights = Array.from({ length: 10 }, (_, i) => (i + 1) * 5);
+    const { id } = await all.start(
+      "d",
+      {
+        target: { model: "m", version: "2" },
+        steps: weights.map((weight) => ({ weight, minutes: 1, minimumRequests: 0 })),
+        gates: [],
+        onFailure: "abort",
+        reason: "better",
+      },
+      actor,
+    );
+    for (let round = 0; round < 4; round++) {
+      nowMs += 60_000;
+      await Promise.all(instances.map((each) => each.all.tick()));
+    }
+    expect(await all.get("d", id)).toMatchObject({ state: "running", step: 5, revision: 6 });
+    nowMs += 60_000;
+    await Promise.all([
+      ...instances.map((each) => each.all.tick()),
+      served.changeDeployment("d", { timeoutMs: 777 }, by),
+    ]);
+    const end = await all.get("d", id);
+    expect(end).toMatchObject({ state: "superseded" });
+    const { revision, timeoutMs, variants } = await served.getDeployment("d");
+    // Either the step came before the change, or not at all.
+    expect([revision, timeoutMs]).toEqual([end.revision + 1, 777]);
+    expect(variants[1]?.weight).toBe(weights[end.step - 1]);
+    expect(logged).toEqual([]);
   });
 });

@@ -39,24 +39,24 @@ const metric = (key: string, i: number) => ({ key, value: i / 7, timestamp: 1_70
 export const metadataCalls: readonly TimedCall[] = [
   {
     name: "create_run",
-    count: 30,
+    count: 60,
     play: (client) => createRun(client, "0"),
   },
   {
     name: "log_metric",
-    count: 30,
+    count: 60,
     play: (client, { runId }, i) =>
       client.call("POST", `${api}/runs/log-metric`, { run_id: runId, ...metric("loss", i) }),
   },
   {
     name: "log_param",
-    count: 30,
+    count: 60,
     play: (client, { runId }, i) =>
       client.call("POST", `${api}/runs/log-parameter`, { run_id: runId, key: `q${i}`, value: String(i) }),
   },
   {
     name: "log_batch, 10 metrics",
-    count: 20,
+    count: 40,
     play: (client, { runId }, i) => logBatch(client, runId, i, 10),
   },
   {
@@ -66,7 +66,7 @@ export const metadataCalls: readonly TimedCall[] = [
   },
   {
     name: "get_run",
-    count: 30,
+    count: 60,
     play: (client, { historyRunId }) => client.call("GET", `${api}/runs/get?run_id=${historyRunId}`),
   },
   {
@@ -80,7 +80,7 @@ export const metadataCalls: readonly TimedCall[] = [
   },
   {
     name: "model version by alias",
-    count: 30,
+    count: 60,
     play: (client, { model }) =>
       client.call("GET", `${api}/registered-models/alias?name=${model}&alias=champion`),
   },

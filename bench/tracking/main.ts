@@ -60,8 +60,10 @@ async function compare(title: string, postgres?: string): Promise<void> {
     for (const server of servers) grounds.set(server, await lay(server));
     await checkSame(servers, grounds);
     console.log(`\n${title}, load ${load()}\n`);
-    console.log("| call | stock p50 ms | p95 | Ketline p50 ms | p95 | times faster |");
-    console.log("|---|---:|---:|---:|---:|---:|");
+    console.log(
+      "| call | stock p50 ms | p95 | CPU | Ketline p50 ms | p95 | CPU | times faster | times less CPU |",
+    );
+    console.log("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     const calls = [
       ...metadataCalls,
       ...sizes.flatMap(searchCalls),
@@ -133,6 +135,8 @@ async function checkSame(servers: readonly Server[], grounds: ReadonlyMap<Server
 interface Times {
   readonly p50Ms: number;
   readonly p95Ms: number;
+  /** Of the server, on all its threads, a call. */
+  readonly cpuMs: number;
 }
 
 /** Rounds in which each server gets its share of the call, one after the other; the first round warms up. */
@@ -142,6 +146,7 @@ async function timed(
   grounds: ReadonlyMap<Server, Ground>,
 ): Promise<{ readonly times: ReadonlyMap<string, Times>; readonly ratio: number }> {
   const all = new Map<string, number[]>();
+  const cpu = new Map<string, number>();
   const ratios: number[] = [];
   let i = Date.now() % 1_000_000;
   for (let round = 0; round <= rounds; round++) {
@@ -149,6 +154,7 @@ async function timed(
     for (const server of servers) {
       const client = createHttpClient(server.url);
       const durations: number[] = [];
+      const cpuBefore = server.cpuSeconds();
       for (let n = 0; n < call.count; n++) {
         const started = performance.now();
         await call.play(client, grounds.get(server) as Ground, i++);
@@ -156,12 +162,18 @@ async function timed(
       }
       client.close();
       medians.push(quantile(durations, 0.5));
-      if (round > 0) all.set(server.name, [...(all.get(server.name) ?? []), ...durations]);
+      if (round > 0) {
+        all.set(server.name, [...(all.get(server.name) ?? []), ...durations]);
+        cpu.set(server.name, (cpu.get(server.name) ?? 0) + server.cpuSeconds() - cpuBefore);
+      }
     }
     if (round > 0) ratios.push((medians[0] ?? 0) / (medians.at(-1) ?? 0));
   }
   const times = new Map(
-    [...all].map(([name, ms]) => [name, { p50Ms: quantile(ms, 0.5), p95Ms: quantile(ms, 0.95) }]),
+    [...all].map(([name, ms]) => {
+      const cpuMs = (1000 * (cpu.get(name) ?? 0)) / ms.length;
+      return [name, { p50Ms: quantile(ms, 0.5), p95Ms: quantile(ms, 0.95), cpuMs }];
+    }),
   );
   return { times, ratio: quantile(ratios, 0.5) };
 }
@@ -169,9 +181,10 @@ async function timed(
 function row(name: string, { times, ratio }: Awaited<ReturnType<typeof timed>>): string {
   const cells = ["stock", "ketline"].flatMap((server) => {
     const found = times.get(server);
-    return found === undefined ? ["–", "–"] : [figure(found.p50Ms), figure(found.p95Ms)];
+    return found === undefined ? ["–", "–", "–"] : [found.p50Ms, found.p95Ms, found.cpuMs].map(figure);
   });
-  return `| ${[name, ...cells, figure(ratio)].join(" | ")} |`;
+  const cpuRatio = (times.get("stock")?.cpuMs ?? Number.NaN) / (times.get("ketline")?.cpuMs ?? Number.NaN);
+  return `| ${[name, ...cells, figure(ratio), figure(cpuRatio)].join(" | ")} |`;
 }
 
 /** Eight clients that log and read at once for five seconds on each server in turn. */

@@ -27,7 +27,13 @@ import { type Clock, systemClock } from "./shared/clock.ts";
 import type { Config } from "./shared/config.ts";
 import { openDatabase } from "./shared/database/index.ts";
 import { unavailable } from "./shared/errors.ts";
-import { createApplication, type Route, systemRoutes } from "./shared/http/index.ts";
+import {
+  createApplication,
+  createDirectRoutes,
+  type DirectRoutes,
+  type Route,
+  systemRoutes,
+} from "./shared/http/index.ts";
 import { createAuditLog, createIdentity, identityMigrations } from "./shared/identity/index.ts";
 import {
   createJobRunner,
@@ -46,6 +52,8 @@ export interface Platform {
   readonly logger: Logger;
   /** The whole application: `app.fetch(request)`. */
   readonly app: Hono;
+  /** The shorter way to its hot paths, for a door of our own. */
+  readonly direct: DirectRoutes;
   readonly routes: readonly Route[];
   readonly timers: readonly Timer[];
   readonly runner: JobRunner;
@@ -141,18 +149,19 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     }
   };
   const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
-  const app = createApplication({
+  const application = {
     routes: allRoutes,
     identity,
     logger,
     publicUrl: config.publicUrl,
     observe: telemetry.observeRequest,
-  });
+  };
 
   return {
     config,
     logger,
-    app,
+    app: createApplication(application),
+    direct: createDirectRoutes(application),
     routes: allRoutes,
     timers: capabilities.flatMap((capability) => capability.timers),
     runner,

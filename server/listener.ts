@@ -1,15 +1,21 @@
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
 import type { Config } from "../shared/config.ts";
+import type { DirectRoutes } from "../shared/http/index.ts";
+import { answerDirectly } from "./direct.ts";
 
 export interface Listener {
   readonly url: string;
   stop(graceMs: number): Promise<void>;
 }
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+/** What answers: the application, and the shorter way to some of its routes. */
+export interface Answering {
+  fetch(request: Request): Response | Promise<Response>;
+  readonly direct?: DirectRoutes | undefined;
+}
 
 /** Time to send the head of a request; a connection that says less is not a client. */
 const headersTimeoutMs = 20_000;
@@ -25,28 +31,31 @@ const maxHeaderBytes = 32 * 1024;
  * @throws Error that says in one sentence why the address cannot be had.
  */
 export async function listen(
-  fetch: Fetch,
+  { fetch, direct }: Answering,
   config: Pick<Config, "host" | "port">,
   logger: Logger,
 ): Promise<Listener> {
   const handlers = new Set<Promise<unknown>>();
-  const server = createAdaptorServer({
-    fetch: (request) => {
-      const handler = Promise.resolve(fetch(request));
-      handlers.add(handler);
-      const forget = () => handlers.delete(handler);
-      handler.then(forget, forget);
-      return handler;
-    },
+  const watched = <Result>(handler: Promise<Result>): Promise<Result> => {
+    handlers.add(handler);
+    const forget = () => handlers.delete(handler);
+    handler.then(forget, forget);
+    return handler;
+  };
+  const listener = getRequestListener((request) => watched(Promise.resolve(fetch(request))), {
     hostname: config.host,
-    serverOptions: {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      requestTimeout: 0,
-      noDelay: true,
-    },
-  }) as Server;
+  });
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: 0,
+    noDelay: true,
+  };
+  const server = createServer(options, (incoming, outgoing) => {
+    const answered = direct && answerDirectly(direct, incoming, outgoing);
+    void (answered === undefined ? listener(incoming, outgoing) : watched(answered));
+  });
   server.setTimeout(stalledTimeoutMs);
   server.on("clientError", (error, socket) => {
     logger.debug({ err: error }, "not an HTTP request");

@@ -19,7 +19,7 @@ export async function startServer(platform: Platform): Promise<RunningServer> {
   const { config, logger, runner } = platform;
   let listener: Awaited<ReturnType<typeof listen>>;
   try {
-    listener = await listen(platform.app.fetch, config, logger);
+    listener = await listen({ fetch: platform.app.fetch, direct: platform.direct }, config, logger);
   } catch (error) {
     await platform.close();
     throw error;

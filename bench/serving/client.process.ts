@@ -95,7 +95,7 @@ function converse(port: number, request: Buffer, untilMs: number, durations: num
       pending = pending.byteLength === 0 ? chunk : Buffer.concat([pending, chunk]);
       const end = pending.indexOf("\r\n\r\n");
       if (end < 0) return;
-      const head = pending.latin1Slice(0, end);
+      const head = pending.toString("latin1", 0, end);
       if (!head.startsWith("HTTP/1.1 200 ")) {
         socket.destroy();
         reject(new Error(`${head.slice(0, 100)} ${pending.subarray(end).toString().slice(0, 500)}`));

@@ -1,7 +1,14 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
-import { type Call, errorReply, type Protocol, type RawReply, readBytes } from "../../shared/http/index.ts";
+import {
+  type Call,
+  errorReply,
+  type Protocol,
+  type RawReply,
+  type RequestHead,
+  readBytes,
+} from "../../shared/http/index.ts";
 import type { InferResponse, ServedBy, Timings } from "./data-plane.ts";
 
 /** The most that a body may have, before and after it is unpacked. */
@@ -52,7 +59,7 @@ const unpackers: Readonly<Record<string, (bytes: Uint8Array, options: object) =>
 };
 
 /** Reads the body, unpacked where it was packed. @throws too_large; invalid when it does not unpack */
-export async function readBody(request: Request): Promise<Uint8Array> {
+export async function readBody(request: RequestHead): Promise<Uint8Array> {
   const bytes = await readBytes(request, maxBodyBytes);
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
   if (encoding === undefined || encoding === "" || encoding === "identity") return bytes;

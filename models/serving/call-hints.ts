@@ -1,7 +1,8 @@
+import type { RequestHead } from "../../shared/http/index.ts";
 import type { RoutingHints } from "./traffic.ts";
 
 /** What of an HTTP request may decide which variant answers it. */
-export function hintsOf(request: Request, field: (name: string) => string | undefined): RoutingHints {
+export function hintsOf(request: RequestHead, field: (name: string) => string | undefined): RoutingHints {
   const { headers } = request;
   return {
     forcedVariant: headers.get("x-ketline-variant") ?? headers.get("ketline-variant") ?? undefined,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { Logger } from "pino";
 import type { z } from "zod";
 import { forbidden, invalid, isKetlineError, notFound, timedOut, unauthenticated } from "../errors.ts";
@@ -7,7 +7,7 @@ import { type Actor, allows, type Identity } from "../identity/actor.ts";
 import { failSpan, inSpan } from "../telemetry/index.ts";
 import { readJson } from "./body.ts";
 import { errorReply, protocolOfPath } from "./protocols.ts";
-import type { Call, Reply, Route } from "./route.ts";
+import type { Call, Reply, RequestHead, Route } from "./route.ts";
 
 export interface ApplicationOptions {
   readonly routes: readonly Route[];
@@ -37,52 +37,79 @@ const requestIdPattern = /^[\w.:-]{1,128}$/;
 export function createApplication(options: ApplicationOptions): Hono {
   const app = new Hono();
   for (const route of options.routes) {
-    app.on(route.method, route.path, (context) => answer(route, context, options));
+    app.on(route.method, route.path, async (context) => {
+      const { raw, path } = context.req;
+      const answered = await answerRoute(route, { request: raw, path, params: context.req.param() }, options);
+      if (answered instanceof Response) return answered;
+      const { status, headers, body } = answered;
+      return new Response(body, { status, headers });
+    });
   }
   app.notFound((context) => {
     const { path, method } = context.req;
-    return errorResponse(
+    const { status, headers, body } = errorAnswer(
       protocolOfPath(path),
       notFound(`Nothing answers ${method} ${path}.`, { code: "ENDPOINT_NOT_FOUND" }),
       requestIdOf(context.req.raw),
     );
+    return new Response(body as string, { status, headers });
   });
   return app;
 }
 
-async function answer(route: Route, context: Context, options: ApplicationOptions): Promise<Response> {
+/** A request that found its route. */
+export interface Exchange {
+  readonly request: RequestHead;
+  readonly path: string;
+  readonly params: Record<string, string>;
+}
+
+/** An answer that is ready to be written. */
+export interface WrittenAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array<ArrayBuffer> | null;
+}
+
+/** The rules that hold for every route, whichever way its requests come. Never rejects. */
+export function answerRoute(
+  route: Route,
+  exchange: Exchange,
+  options: ApplicationOptions,
+): Promise<Response | WrittenAnswer> {
   const started = performance.now();
-  const { method, path } = context.req;
-  const requestId = requestIdOf(context.req.raw);
+  const { request, path } = exchange;
+  const { method } = request;
+  const requestId = requestIdOf(request);
   const span = {
     kind: "server",
     attributes: { "http.request.method": method, "http.route": route.path, "url.path": path },
-    parent: traceHeaders(context.req.raw.headers),
+    parent: traceHeaders(request.headers),
   } as const;
   return inSpan(`${method} ${route.path}`, span, async (span) => {
     let actor: Actor = nobody;
-    let response: Response;
+    let answered: Response | WrittenAnswer;
     try {
-      actor = await authorise(route, context.req.raw, options.identity);
-      response = toResponse(await handle(route, context, actor, requestId, options.publicUrl), requestId);
+      actor = await authorise(route, request, options.identity);
+      answered = written(await handle(route, exchange, actor, requestId, options.publicUrl), requestId);
     } catch (error) {
-      response = errorResponse(route.protocol, error, requestId);
-      if (response.status >= 500) {
+      answered = errorAnswer(route.protocol, error, requestId);
+      if (answered.status >= 500) {
         failSpan(span, error);
         const level = isKetlineError(error) ? "warn" : "error";
         options.logger[level]({ requestId, route: route.path, err: error }, "request failed");
       }
     }
-    const { status } = response;
+    const { status } = answered;
     const durationMs = performance.now() - started;
     span.setAttribute("http.response.status_code", status);
     options.logger.info({ requestId, method, path, status, durationMs, actor: actor.id }, "request");
     options.observe?.({ method, route: route.path, status, durationMs });
-    return response;
+    return answered;
   });
 }
 
-function traceHeaders(headers: Headers): Record<string, string> {
+function traceHeaders(headers: RequestHead["headers"]): Record<string, string> {
   const traceparent = headers.get("traceparent");
   const tracestate = headers.get("tracestate");
   return {
@@ -92,17 +119,17 @@ function traceHeaders(headers: Headers): Record<string, string> {
 }
 
 /** Reads the request and lets the route answer it, together within the route's time. */
-async function handle(
+function handle(
   route: Route,
-  context: Context,
+  exchange: Exchange,
   actor: Actor,
   requestId: string,
   publicUrl: string | undefined,
 ): Promise<Reply> {
   const limitMs = route.timeoutMs ?? defaultTimeoutMs;
-  const { signal } = context.req.raw;
+  const { signal } = exchange.request;
   const run = async (signal: AbortSignal): Promise<Reply> => {
-    const call = await parse(route, context, actor, requestId, publicUrl, signal);
+    const call = await parse(route, exchange, actor, requestId, publicUrl, signal);
     return route.handle(call as Call<never, never, never>);
   };
   return limitMs > 0 ? withinTime(run, signal, limitMs) : run(signal);
@@ -110,7 +137,7 @@ async function handle(
 
 const nobody: Actor = { id: "nobody", name: "nobody", role: "viewer", source: "system" };
 
-async function authorise(route: Route, request: Request, identity: Identity): Promise<Actor> {
+async function authorise(route: Route, request: RequestHead, identity: Identity): Promise<Actor> {
   const actor = await identity.authenticate(request);
   if (route.role === "public") return actor ?? nobody;
   if (actor === null) {
@@ -126,23 +153,32 @@ async function authorise(route: Route, request: Request, identity: Identity): Pr
 
 async function parse(
   route: Route,
-  context: Context,
+  { request, params: rawParams }: Exchange,
   actor: Actor,
   requestId: string,
   publicUrl: string | undefined,
   signal: AbortSignal,
-): Promise<Call<unknown, unknown, unknown>> {
-  const request = context.req.raw;
-  const rawParams: Record<string, string> = context.req.param();
+): Promise<Omit<Call<unknown, unknown, unknown>, "request"> & { readonly request: RequestHead }> {
   const params = route.params === undefined ? rawParams : check(route.params, rawParams, "path");
-  const url = new URL(request.url);
-  const rawQuery = queryOf(url.searchParams);
+  // Taking an address apart costs as much as all else here, and most have nothing behind their path.
+  const rawQuery = request.url.includes("?") ? queryOf(new URL(request.url).searchParams) : {};
   const query = route.query === undefined ? rawQuery : check(route.query, rawQuery, "query");
   const body =
     route.body === undefined || route.body === "stream"
       ? undefined
       : check(route.body, await readJson(request, route.maxBodyBytes ?? defaultMaxBodyBytes), "body");
-  return { params, query, body, actor, request, requestId, signal, baseUrl: publicUrl ?? url.origin };
+  return {
+    params,
+    query,
+    body,
+    actor,
+    request,
+    requestId,
+    signal,
+    get baseUrl() {
+      return publicUrl ?? new URL(request.url).origin;
+    },
+  };
 }
 
 /** Repeated keys become a list. */
@@ -202,23 +238,17 @@ async function withinTime(
   }
 }
 
-function toResponse(reply: Reply, requestId: string): Response {
+function written(reply: Reply, requestId: string): Response | WrittenAnswer {
   if (reply instanceof Response) return withHeaders(reply, requestId);
+  const common = { "x-request-id": requestId, "x-content-type-options": "nosniff" };
   if ("raw" in reply) {
-    return new Response(reply.raw, {
-      status: reply.status,
-      headers: { "x-request-id": requestId, "x-content-type-options": "nosniff", ...reply.headers },
-    });
+    return { status: reply.status, body: reply.raw, headers: { ...common, ...reply.headers } };
   }
-  return new Response(reply.status === 204 ? null : JSON.stringify(reply.json), {
+  return {
     status: reply.status,
-    headers: {
-      "content-type": "application/json",
-      "x-request-id": requestId,
-      "x-content-type-options": "nosniff",
-      ...reply.headers,
-    },
-  });
+    body: reply.status === 204 ? null : JSON.stringify(reply.json),
+    headers: { "content-type": "application/json", ...common, ...reply.headers },
+  };
 }
 
 /** Browsers must take an artifact for what it is declared to be; a Response that was fetched has fixed headers. */
@@ -236,15 +266,16 @@ function withHeaders(response: Response, requestId: string): Response {
   }
 }
 
-function errorResponse(protocol: Route["protocol"], error: unknown, requestId: string): Response {
+function errorAnswer(protocol: Route["protocol"], error: unknown, requestId: string): WrittenAnswer {
   const { status, body, contentType, headers } = errorReply(protocol, error, requestId);
-  return new Response(JSON.stringify(body), {
+  return {
     status,
+    body: JSON.stringify(body),
     headers: { ...headers, "content-type": contentType, "x-request-id": requestId },
-  });
+  };
 }
 
-function requestIdOf(request: Request): string {
-  const given = request.headers.get("x-request-id");
+function requestIdOf({ headers }: RequestHead): string {
+  const given = headers.get("x-request-id");
   return given !== null && requestIdPattern.test(given) ? given : randomUUID();
 }

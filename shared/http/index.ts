@@ -5,16 +5,20 @@ export {
   type RequestObservation,
 } from "./application.ts";
 export { limitBytes, readBytes, readJson } from "./body.ts";
+export { createDirectRoutes, type DirectRoutes } from "./direct.ts";
 export { openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply } from "./protocols.ts";
 export {
   type Call,
+  type DirectCall,
+  directRoute,
   type JsonReply,
   json,
   type Protocol,
   type RawReply,
   type Reply,
+  type RequestHead,
   type Route,
   route,
 } from "./route.ts";

@@ -21,13 +21,19 @@ export function allows(actor: Actor, role: Role): boolean {
   return roles.indexOf(actor.role) >= roles.indexOf(role);
 }
 
+/** What of a request says who is behind it. */
+export interface Caller {
+  readonly url: string;
+  readonly headers: { get(name: string): string | null; has(name: string): boolean };
+}
+
 /** Finds out who is behind a request. */
 export interface Identity {
   /**
    * @returns null when the request carries no credential and anonymous callers are nobody.
    * @throws unauthenticated when it carries one that is not good.
    */
-  authenticate(request: Request): Promise<Actor | null>;
+  authenticate(request: Caller): Promise<Actor | null>;
 }
 
 /** One change, written down with who made it. Values must not hold secrets. */

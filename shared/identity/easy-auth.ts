@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { unauthenticated } from "../errors.ts";
-import type { Actor } from "./actor.ts";
+import type { Actor, Caller } from "./actor.ts";
 import { roleOf } from "./app-roles.ts";
 
 /** What App Service writes into X-MS-CLIENT-PRINCIPAL, in Base64. */
@@ -25,7 +25,7 @@ const schemas = {
  * @returns null without the header.
  * @throws unauthenticated when the header cannot be read, forbidden when the principal has no role of Ketline.
  */
-export function easyAuthActor(headers: Headers): Actor | null {
+export function easyAuthActor(headers: Caller["headers"]): Actor | null {
   const header = headers.get("x-ms-client-principal");
   if (header === null) return null;
   const { claims, name_typ, role_typ } = parse(header);

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { type Config, identityConfigured } from "../config.ts";
 import type { Database } from "../database/index.ts";
 import { isKetlineError, unauthenticated } from "../errors.ts";
-import type { Actor, AuditLog, Identity } from "./actor.ts";
+import type { Actor, AuditLog, Caller, Identity } from "./actor.ts";
 import { easyAuthActor } from "./easy-auth.ts";
 import { createEntraVerifier } from "./entra.ts";
 import { loopbackActor } from "./loopback.ts";
@@ -87,7 +87,7 @@ export function createIdentity(options: IdentityOptions): IdentityBook {
  *
  * @throws unauthenticated for a header of another form, unless lenient
  */
-function secretIn(headers: Headers, mode: "strict" | "lenient"): string | undefined {
+function secretIn(headers: Caller["headers"], mode: "strict" | "lenient"): string | undefined {
   const header = headers.get("authorization");
   // Azure Quantum's stock client sends a key in a header of its own; here that is a token too.
   if (header === null) return headers.get("x-ms-quantum-api-key") ?? undefined;

@@ -1,5 +1,5 @@
 import { forbidden } from "../errors.ts";
-import type { Actor } from "./actor.ts";
+import type { Actor, Caller } from "./actor.ts";
 
 /** Whoever reaches a server that has no identity configured and listens on loopback only. */
 const localActor: Actor = { id: "local", name: "local", role: "admin", source: "loopback" };
@@ -11,7 +11,7 @@ const localActor: Actor = { id: "local", name: "local", role: "admin", source: "
  *
  * @throws forbidden
  */
-export function loopbackActor(request: Request): Actor {
+export function loopbackActor(request: Caller): Actor {
   const host = request.headers.get("host") ?? new URL(request.url).host;
   if (!isLoopbackHost(host)) {
     throw forbidden(

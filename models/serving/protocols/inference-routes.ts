@@ -1,5 +1,14 @@
 import { isKetlineError, unavailable } from "../../../shared/errors.ts";
-import { type Call, json, type Reply, type Route, readJson, route } from "../../../shared/http/index.ts";
+import {
+  type Call,
+  type DirectCall,
+  directRoute,
+  json,
+  type Reply,
+  type Route,
+  readJson,
+  route,
+} from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
 import { answering, predicted, readBody } from "../answer.ts";
 import { hintsOf } from "../call-hints.ts";
@@ -53,7 +62,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
     }
     return json({ name: model, ready: true });
   };
-  const infer = (call: ModelCall) =>
+  const infer = (call: DirectCall<ModelParams>) =>
     answering(call, "inference", async (onServedBy) => {
       const body = await readBody(call.request);
       const headerLength = call.request.headers.get("inference-header-content-length");
@@ -87,23 +96,13 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
   const read = { protocol: "inference", role: "viewer", tag } as const;
   const probe = { protocol: "inference", role: "public", tag } as const;
   const ok = { 200: { description: "As the protocol describes it" } };
-  const forModel = (
-    method: "GET" | "POST",
-    suffix: string,
-    summary: string,
-    handle: (call: ModelCall) => Promise<Reply>,
-  ) =>
-    [`${models}/:model${suffix}`, `${models}/:model/versions/:version${suffix}`].map((path) =>
-      route<ModelParams>({
-        ...read,
-        method,
-        path,
-        summary,
-        // Predictions keep the time limit of their deployment.
-        ...(method === "POST" ? { timeoutMs: 0, body: "stream" as const } : {}),
-        responses: ok,
-        handle,
-      }),
+  const ofModel = (suffix: string) => [
+    `${models}/:model${suffix}`,
+    `${models}/:model/versions/:version${suffix}`,
+  ];
+  const forModel = (suffix: string, summary: string, handle: (call: ModelCall) => Promise<Reply>) =>
+    ofModel(suffix).map((path) =>
+      route<ModelParams>({ ...read, method: "GET", path, summary, responses: ok, handle }),
     );
 
   return [
@@ -154,10 +153,21 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       responses: ok,
       handle: () => json({ model_stats: statistics.all() }),
     }),
-    ...forModel("GET", "", "Model metadata", metadata),
-    ...forModel("GET", "/ready", "Whether a model can answer", ready),
-    ...forModel("POST", "/infer", "Predict", infer),
-    ...forModel("GET", "/stats", "Statistics of a model on this instance", stats),
+    ...forModel("", "Model metadata", metadata),
+    ...forModel("/ready", "Whether a model can answer", ready),
+    ...ofModel("/infer").map((path) =>
+      directRoute<ModelParams>({
+        ...read,
+        method: "POST",
+        path,
+        summary: "Predict",
+        // Predictions keep the time limit of their deployment.
+        timeoutMs: 0,
+        responses: ok,
+        handle: infer,
+      }),
+    ),
+    ...forModel("/stats", "Statistics of a model on this instance", stats),
     ...repositoryRoutes(options, load),
   ];
 }

@@ -1,4 +1,12 @@
-import { type Call, type RawReply, type Route, route } from "../../../shared/http/index.ts";
+import {
+  type Call,
+  type DirectCall,
+  directRoute,
+  type RawReply,
+  type RequestHead,
+  type Route,
+  route,
+} from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
 import { answering, predicted, readBody } from "../answer.ts";
 import { hintsOf } from "../call-hints.ts";
@@ -34,16 +42,15 @@ export function scoringRoutes({ plane }: { readonly plane: DataPlane }): readonl
       responses: ok,
       handle: () => text(ketlineVersion),
     }),
-    route<{ readonly deployment: string }, Record<string, string | string[]>, unknown>({
+    directRoute<{ readonly deployment: string }>({
       ...common,
       method: "POST",
       path: "/serving/:deployment/invocations",
       summary: "Predict",
-      body: "stream",
       // Predictions keep the time limit of their deployment.
       timeoutMs: 0,
       responses: ok,
-      handle: (call) => {
+      handle: async (call) => {
         const contentType = contentTypeOf(call.request);
         return contentType === undefined
           ? unsupportedType(call.request)
@@ -55,7 +62,7 @@ export function scoringRoutes({ plane }: { readonly plane: DataPlane }): readonl
 
 async function score(
   plane: DataPlane,
-  call: Call<{ readonly deployment: string }>,
+  call: DirectCall<{ readonly deployment: string }>,
   contentType: "application/json" | "text/csv",
   onServedBy: Parameters<DataPlane["infer"]>[1],
 ): Promise<RawReply> {
@@ -77,17 +84,17 @@ async function score(
 }
 
 /** MLflow takes two types, and of their parameters only `charset=utf-8`. */
-function contentTypeOf(request: Request): "application/json" | "text/csv" | undefined {
+function contentTypeOf(request: RequestHead): "application/json" | "text/csv" | undefined {
   const [type = "", ...parameters] = (request.headers.get("content-type") ?? "").toLowerCase().split(";");
   const onlyUtf8 = parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter));
   const name = type.trim();
   return onlyUtf8 && (name === "application/json" || name === "text/csv") ? name : undefined;
 }
 
-function unsupportedType(request: Request): Response {
+function unsupportedType(request: RequestHead): RawReply {
   const sent = request.headers.get("content-type") ?? "missing";
   const message = `The content type is ${sent}; application/json or text/csv would be right, with charset=utf-8 or no parameter.`;
-  return new Response(message, { status: 415, headers: { "content-type": "text/plain" } });
+  return { status: 415, raw: message, headers: { "content-type": "text/plain" } };
 }
 
 function text(body: string): Response {

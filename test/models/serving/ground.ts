@@ -30,6 +30,7 @@ export interface ServingGround extends TestApplication {
 export interface ServingGroundOptions {
   readonly limits?: Partial<SessionLimits>;
   readonly random?: () => number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** An application that serves, over the embedded stores. */
@@ -38,6 +39,7 @@ export async function servingGround(options: ServingGroundOptions = {}): Promise
   let models: TestModels | undefined;
   const ground = await testGround({
     migrations: servingMigrations,
+    env: options.env ?? {},
     capabilities: (base) => {
       models = testModels(base.blobs);
       serving = createServing({

@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { unavailable } from "../shared/errors.ts";
+import type { DirectRoutes, RequestHead } from "../shared/http/index.ts";
+
+/** Longer bodies are read as they are consumed, by the application. */
+const maxBodyBytes = 8 * 1024 ** 2;
+
+/**
+ * Answers a request of a direct route, if it is one that needs nothing of what the Fetch API's objects would do to it:
+ * no repeated headers to join, no path to decode or query to take apart, a body of a known and moderate length.
+ *
+ * @returns undefined for any other request: the application answers it
+ */
+export function answerDirectly(
+  routes: DirectRoutes,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> | undefined {
+  const { method = "", url: path = "", headers } = incoming;
+  const route = routes.find(method, path);
+  if (route === undefined) return undefined;
+  const length = Number(headers["content-length"] ?? 0);
+  const isPlain =
+    length > 0 &&
+    length <= maxBodyBytes &&
+    headers["transfer-encoding"] === undefined &&
+    /^[a-z\d.-]+(:\d{1,5})?$/.test(headers.host ?? "") &&
+    !hasRepeated(incoming);
+  if (!isPlain) return undefined;
+  return route.answer(new DirectRequest(incoming, outgoing, path, length)).then((answer) => {
+    const body = answer.body ?? "";
+    outgoing.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(body) });
+    outgoing.end(body);
+  });
+}
+
+/** Node.js joins some headers that come twice and drops others; the Fetch API joins them all. */
+function hasRepeated({ headers, rawHeaders }: IncomingMessage): boolean {
+  let count = 0;
+  for (const _ in headers) count++;
+  return 2 * count !== rawHeaders.length;
+}
+
+class DirectRequest implements RequestHead {
+  readonly method: string;
+  readonly body = null;
+  readonly headers: RequestHead["headers"];
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+  readonly #path: string;
+  readonly #length: number;
+  #gone: AbortController | undefined;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, path: string, length: number) {
+    this.method = incoming.method ?? "";
+    this.headers = headersOf(incoming);
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#path = path;
+    this.#length = length;
+  }
+
+  get url(): string {
+    return `http://${this.headers.get("host")}${this.#path}`;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      const gone = new AbortController();
+      const outgoing = this.#outgoing;
+      if (outgoing.destroyed) gone.abort();
+      outgoing.once("close", () => {
+        if (!outgoing.writableFinished) gone.abort();
+      });
+      this.#gone = gone;
+    }
+    return this.#gone.signal;
+  }
+
+  /** Node.js has copied what it received: the body belongs to whoever reads it. */
+  wholeBody(): Promise<Uint8Array> {
+    const incoming = this.#incoming;
+    const length = this.#length;
+    return new Promise((resolve, reject) => {
+      let whole: Buffer | undefined;
+      let received = 0;
+      incoming.on("data", (chunk: Buffer) => {
+        if (chunk.byteLength === length) whole = chunk;
+        else {
+          whole ??= Buffer.allocUnsafeSlow(length);
+          whole.set(chunk, received);
+        }
+        received += chunk.byteLength;
+      });
+      incoming.once("end", () => resolve(whole ?? new Uint8Array(0)));
+      incoming.once("close", () => {
+        if (received < length) reject(unavailable("The request was given up."));
+      });
+      incoming.once("error", () => reject(unavailable("The request was given up.")));
+    });
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return new Uint8Array(await this.wholeBody()).buffer;
+  }
+}
+
+function headersOf({ headers }: IncomingMessage): RequestHead["headers"] {
+  return {
+    get: (name) => {
+      const value = headers[name];
+      return typeof value === "string" ? value : null;
+    },
+    has: (name) => headers[name] !== undefined,
+  };
+}

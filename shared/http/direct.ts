@@ -1,0 +1,52 @@
+import { type ApplicationOptions, answerRoute, type WrittenAnswer } from "./application.ts";
+import type { RequestHead, Route } from "./route.ts";
+
+/**
+ * A shorter way to the routes of hot paths (`directRoute`): past the router and the objects of the Fetch API, to the same
+ * declaration and the same rules (`answerRoute`). A door that can read a request cheaper asks here first, and takes the
+ * application where there is no answer.
+ */
+export interface DirectRoutes {
+  /** @param path without a query, as it was sent; one that would have to be decoded is left to the application */
+  find(method: string, path: string): DirectRoute | undefined;
+}
+
+export interface DirectRoute {
+  /** Never rejects. */
+  answer(request: RequestHead): Promise<WrittenAnswer>;
+}
+
+/** What stands for itself in a path, so that it needs no decoding: neither dots alone nor percent signs. */
+const plainSegment = "(?!\\.{1,2}(?:/|$))([\\w.~-]+)";
+
+export function createDirectRoutes(options: ApplicationOptions): DirectRoutes {
+  const found = options.routes.flatMap((route) => (route.direct === true ? [compiled(route)] : []));
+  return {
+    find(method, path) {
+      for (const { route, pattern, names } of found) {
+        if (route.method !== method) continue;
+        const match = pattern.exec(path);
+        if (match === null) continue;
+        return {
+          async answer(request) {
+            const params: Record<string, string> = {};
+            for (const [index, name] of names.entries()) params[name] = match[index + 1] ?? "";
+            const answered = await answerRoute(route, { request, path, params }, options);
+            if (answered instanceof Response) throw new TypeError(`${route.path} gives what it may not.`);
+            return answered;
+          },
+        };
+      }
+      return undefined;
+    },
+  };
+}
+
+function compiled(route: Route) {
+  const segments = route.path.split("/");
+  const names = segments.flatMap((segment) => (segment.startsWith(":") ? [segment.slice(1)] : []));
+  if (names.some((name) => !/^\w+$/.test(name)))
+    throw new RangeError(`${route.path} cannot be a direct route.`);
+  const pattern = segments.map((segment) => (segment.startsWith(":") ? plainSegment : segment)).join("/");
+  return { route, names, pattern: new RegExp(`^${pattern}$`) };
+}

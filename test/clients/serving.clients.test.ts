@@ -14,6 +14,7 @@ const clients = [
     python: pythonPath(),
     script: "serving_scenario.py",
     openGround: groundWithRegistry,
+    prepare: undefined,
     steps: [
       "registers models of four tools bare and as mlflow models",
       "tritonclient predicts in json",
@@ -32,6 +33,7 @@ const clients = [
     python: kservePythonPath(),
     script: "serving_kserve_scenario.py",
     openGround: groundWithTwoModels,
+    prepare: undefined,
     steps: [
       "kserve predicts in json",
       "kserve predicts in binary",
@@ -40,6 +42,30 @@ const clients = [
       "kserve probes",
       "kserve shows what was wrong",
     ],
+  },
+  {
+    client: "KServe's InferenceRESTClient with models of four tools",
+    python: pythonPath() === undefined ? undefined : kservePythonPath(),
+    script: "serving_kserve_models_scenario.py",
+    openGround: groundWithRegistry,
+    prepare: { python: pythonPath(), script: "serving_models.py" },
+    steps: [
+      "logistic",
+      "logistic-names",
+      "forest",
+      "forest-regressor",
+      "boosting",
+      "linear",
+      "vectors",
+      "clusters",
+      "perceptron",
+      "table",
+      "xgboost",
+      "xgboost-regressor",
+      "lightgbm",
+      "lightgbm-regressor",
+      "network",
+    ].map((model) => `kserve asks ${model} in json and in binary`),
   },
 ];
 
@@ -71,7 +97,7 @@ interface StepResult {
   readonly error?: string;
 }
 
-describe.each(clients)("$client", ({ python, script, openGround, steps }) => {
+describe.each(clients)("$client", ({ python, script, openGround, prepare, steps }) => {
   if (python === undefined) return it.skip("is not installed", () => undefined);
   let ground: TestApplication;
   let server: { url: string; close(): Promise<void> };
@@ -81,6 +107,10 @@ describe.each(clients)("$client", ({ python, script, openGround, steps }) => {
   beforeAll(async () => {
     ground = await openGround();
     server = await listen(ground);
+    if (prepare?.python !== undefined) {
+      const prepared = await runPython(prepare.python, prepare.script, [server.url, ground.directory]);
+      expect(prepared.exitCode, prepared.stderr.slice(-4000)).toBe(0);
+    }
     const run = await runPython(python, script, [server.url, ground.directory]);
     output = `${run.stdout}\n${run.stderr}`;
     const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));

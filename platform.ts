@@ -108,14 +108,13 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const webhooks = createWebhooks({ ...ground, signingKey });
   const registry = createRegistry({ ...ground, tracking, webhooks });
   const training = createTraining({ ...ground, datasets, tracking, registry });
-  const serving = createServing({ ...ground, models: registry, dataDirectory: config.dataDirectory });
-  const batchPredictions = createBatchPredictions({
-    ...ground,
-    datasets,
-    serving,
+  const serves = {
     models: registry,
     dataDirectory: config.dataDirectory,
-  });
+    limits: { maxBytes: config.models.memoryBytes, hosts: config.models.hosts },
+  };
+  const serving = createServing({ ...ground, ...serves });
+  const batchPredictions = createBatchPredictions({ ...ground, ...serves, datasets, serving });
   const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey });
   const transfer = createTransfer({ ...ground, tracking, registry, signingKey });
   const quantum = createQuantum({ ...ground, links, tracking });

@@ -45,6 +45,12 @@ export interface Config {
     /** Whether they may go over http and to addresses that are not public: on a laptop, in a test, inside a network. */
     readonly allowPrivate: boolean;
   };
+  readonly models: {
+    /** What loaded models may take, by the server's estimate; the least recently used are dropped first. */
+    readonly memoryBytes: number;
+    /** Processes that models are loaded and run in. */
+    readonly hosts: number;
+  };
   /** Whether the OpenTelemetry SDK is loaded; it reads its own standard variables then. */
   readonly telemetry: { readonly exporting: boolean; readonly serviceName: string };
   /** What is recorded beside runs and predictions as the code that made them: a release or a commit. */
@@ -108,6 +114,8 @@ const Environment = z.object({
     .min(1024)
     .default(50 * 1024 ** 3),
   KETLINE_WEBHOOK_ALLOW_PRIVATE: flag,
+  KETLINE_MODEL_MEMORY_MIB: z.coerce.number().int().min(8).max(1_000_000).default(1024),
+  KETLINE_MODEL_HOSTS: z.coerce.number().int().min(1).max(16).default(2),
   KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),
   // OpenTelemetry's standard variables, as far as they decide whether its SDK is loaded.
   OTEL_SDK_DISABLED: z.string().default("false"),
@@ -172,6 +180,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
     maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
     webhooks: { allowPrivate: variables.KETLINE_WEBHOOK_ALLOW_PRIVATE },
+    models: {
+      memoryBytes: variables.KETLINE_MODEL_MEMORY_MIB * 1024 ** 2,
+      hosts: variables.KETLINE_MODEL_HOSTS,
+    },
     telemetry: telemetryOf(variables),
     codeVersion: variables.KETLINE_CODE_VERSION,
   };

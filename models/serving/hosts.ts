@@ -49,6 +49,8 @@ export interface HostsOptions {
 
 /** JavaScript heap of a process in megabytes; what ONNX Runtime allocates is not counted. */
 const heapMb = 512;
+/** Of short-lived objects: what a host is sent lies outside, and 16, the default, are never given back. */
+const youngMb = 1;
 
 const maxWaiting = 1000;
 
@@ -76,7 +78,7 @@ function startProcess(directory: string): ChildProcess {
   return fork(fileURLToPath(new URL("./host.process.ts", import.meta.url)), {
     cwd: directory,
     env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
-    execArgv: [...preloads(), `--max-old-space-size=${heapMb}`],
+    execArgv: [...preloads(), `--max-old-space-size=${heapMb}`, `--max-semi-space-size=${youngMb}`],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });

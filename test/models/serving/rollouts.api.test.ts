@@ -28,6 +28,8 @@ beforeEach(async ({ task }) => {
 });
 afterAll(() => ground.close());
 
+/** Predictions are counted after their answers have left; a busy machine takes its time. */
+const patient = { timeout: 20_000, interval: 5 };
 const bare = { minutes: 10, minimumRequests: 0 };
 const start = (body: object) =>
   call(ground.app, "POST", `${path}/rollouts`, {
@@ -74,7 +76,7 @@ async function ask(rollout: RolloutDetail, variant: string, count: number): Prom
   }
   if (variant !== rollout.target.name) return;
   await expect
-    .poll(async () => (await read(rollout)).steps.find(({ state }) => state === "current")?.requests)
+    .poll(async () => (await read(rollout)).steps.find(({ state }) => state === "current")?.requests, patient)
     .toBe(known + count);
 }
 
@@ -119,7 +121,7 @@ describe("a rollout", () => {
       timeoutMs: 5000,
     });
     await ask(rollout, "main", 20);
-    await expect.poll(async () => (await read(rollout)).steps[0]?.requests).toBe(20);
+    await expect.poll(async () => (await read(rollout)).steps[0]?.requests, patient).toBe(20);
     await pass(5);
     expect(await weights()).toEqual({ main: 90, canary: 10 });
     const copied = (await read(rollout)).steps[0];
@@ -222,7 +224,7 @@ describe("a rollout", () => {
       gates: [{ signal: "agreement", min: 0.95, minimumRequests: 5 }],
     });
     await ask(rollout, "main", 40);
-    await expect.poll(async () => (await read(rollout)).steps[0]?.requests).toBe(20);
+    await expect.poll(async () => (await read(rollout)).steps[0]?.requests, patient).toBe(20);
     await tick();
     expect(await read(rollout)).toMatchObject({
       state: "aborted",

@@ -109,9 +109,11 @@ export const registryMigrations: readonly Migration[] = [
           lease text,
           lease_until_ms bigint not null,
           unique (webhook_id, event_id))`,
-        // The table is searched for what is pending every few seconds; nearly all of it has ended.
-        `create index registry_webhook_delivery_pending on registry_webhook_delivery (webhook_id, due_ms)
-          where state = 'pending'`,
+        // Searched for each next delivery, while nearly all have ended: which is the first, and is one on its way?
+        `create index registry_webhook_delivery_pending
+          on registry_webhook_delivery (webhook_id, event_id, due_ms) where state = 'pending'`,
+        `create index registry_webhook_delivery_leased
+          on registry_webhook_delivery (webhook_id, lease_until_ms) where state = 'pending'`,
       ];
       for (const statement of statements) await sql.raw(statement).execute(schema);
     },

@@ -107,14 +107,17 @@ export function createWebhookStore(database: Database) {
       const { lease, nowMs, leaseUntilMs, limit } = claim;
       const { rows } = await sql<DeliveryRow>`
         with turn as (
-          select d.delivery_id from registry_webhook_delivery d
-          where d.state = 'pending' and d.due_ms <= ${nowMs} and d.lease_until_ms <= ${nowMs}
-            and exists (
-              select 1 from registry_webhook w where w.webhook_id = d.webhook_id and w.status = 'ACTIVE')
+          select d.delivery_id
+          from registry_webhook w
+          join registry_webhook_delivery d on d.delivery_id = (
+            select f.delivery_id from registry_webhook_delivery f
+            where f.webhook_id = w.webhook_id and f.state = 'pending' and f.due_ms <= ${nowMs}
+            order by f.event_id
+            limit 1)
+          where w.status = 'ACTIVE' and d.state = 'pending' and d.lease_until_ms <= ${nowMs}
             and not exists (
               select 1 from registry_webhook_delivery o
-              where o.webhook_id = d.webhook_id and o.state = 'pending'
-                and (o.lease_until_ms > ${nowMs} or (o.due_ms <= ${nowMs} and o.event_id < d.event_id)))
+              where o.webhook_id = w.webhook_id and o.state = 'pending' and o.lease_until_ms > ${nowMs})
           order by d.due_ms, d.event_id
           limit ${limit}
           ${skipLocked}

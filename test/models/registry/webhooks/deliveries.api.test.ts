@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createWebhooks } from "../../../../models/registry/index.ts";
 import { systemActor } from "../../../../shared/identity/actor.ts";
 import { call } from "../../../support/application.ts";
 import { type MlflowGround, mlflowGround } from "../../../support/mlflow.ts";
@@ -308,6 +309,18 @@ describe("a delivery that failed", () => {
       { state: "failed", tries: 1, error: expect.stringMatching(error) },
     ]);
     expect(receiver.received).toHaveLength(1);
+  });
+
+  it("is not sent unsigned when its secret cannot be read any more, and says what to do", async () => {
+    const id = await subscribe({ secret: "s" });
+    await ground.webhooks.close?.();
+    await createModel("m");
+    const restarted = createWebhooks({ ...ground, signingKey: "another key".repeat(4) });
+    await restarted.timers[0]?.run();
+    expect(receiver.received).toEqual([]);
+    expect(await deliveries(id)).toMatchObject([
+      { state: "failed", error: expect.stringMatching(/another signing key.*set the secret again/) },
+    ]);
   });
 
   it("waits as long as the receiver asks", async () => {

@@ -78,16 +78,16 @@ export async function completeUpload(
     readonly uploadId: string;
     readonly key: string;
     readonly parts: readonly SentPart[];
-    readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const { key, uploadId, signal } = request;
+  const { key, uploadId } = request;
   const upload = await requireUpload(context, uploadId, key);
   if (upload.state === "completed") return;
   checkOpen(upload, context.clock());
   const parts = inOrder(upload, request.parts);
   try {
-    await context.blobs.parts.join({ key, uploadId }, parts, { maxBytes: context.maxArtifactBytes, signal });
+    // Goes on when the client has lost patience, as it may with a large file: its next try finds the work done.
+    await context.blobs.parts.join({ key, uploadId }, parts, { maxBytes: context.maxArtifactBytes });
   } catch (error) {
     // The same request, sent twice: the other one was faster, and has taken the parts away.
     if ((await findUpload(storeOf(context), uploadId))?.state === "completed") return;

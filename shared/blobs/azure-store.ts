@@ -31,7 +31,7 @@ import type {
   SignedAccess,
   StoredBlob,
 } from "./blob-store.ts";
-import { boundsOf, checkRange, chunksOf, guardStream } from "./bodies.ts";
+import { boundsOf, checkRange, chunksOf, discardBody, guardStream } from "./bodies.ts";
 import { defaultContentType } from "./content-types.ts";
 import { createDelegationKeys, longestLinkMs } from "./delegation-keys.ts";
 import { checkKey, checkLimit, checkPrefix, fileName } from "./keys.ts";
@@ -77,6 +77,15 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
   }
 
   async function put(key: string, body: BlobBody, putOptions: PutOptions = {}): Promise<StoredBlob> {
+    try {
+      return await putWhole(key, body, putOptions);
+    } catch (error) {
+      await discardBody(body);
+      throw error;
+    }
+  }
+
+  async function putWhole(key: string, body: BlobBody, putOptions: PutOptions): Promise<StoredBlob> {
     checkKey(key);
     const { ifAbsent = false, contentType = defaultContentType(key), signal } = putOptions;
     await ensureContainer();

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { BlockBlobClient, BlockBlobCommitBlockListOptions } from "@azure/storage-blob";
 import { callStorage, shortCallMs } from "../azure-storage/calls.ts";
 
-/** Azure takes 50,000 blocks for one blob: 390 GiB of this size. */
-const blockBytes = 8 * 1024 ** 2;
-/** Blocks on their way at the same time; with the one that is being filled, 32 MiB of memory for an upload. */
-const concurrency = 3;
+/** Azure takes 50,000 blocks for one blob: 195 GiB of this size. Larger ones are no faster and stay in memory longer. */
+const blockBytes = 4 * 1024 ** 2;
+/** Blocks on their way at the same time; with the one that is being filled, 20 MiB of memory for an upload. */
+const concurrency = 4;
 const blockTimeoutMs = 5 * 60_000;
 
 /**
@@ -30,6 +30,7 @@ export async function uploadBlocks(
   const prefix = randomUUID();
   const ids: string[] = [];
   const underway = new Set<Promise<void>>();
+  const free: Uint8Array[] = [];
 
   const stage = (block: Uint8Array) => {
     const id = Buffer.from(`${prefix}-${String(ids.length).padStart(6, "0")}`).toString("base64");
@@ -41,12 +42,15 @@ export async function uploadBlocks(
     )
       .then(() => {})
       .catch((error: unknown) => failed.abort(error))
-      .finally(() => underway.delete(staging));
+      .finally(() => {
+        underway.delete(staging);
+        if (block.byteLength === blockBytes) free.push(block);
+      });
     underway.add(staging);
   };
 
   try {
-    for await (const { block, last } of blocksOf(chunks(signal))) {
+    for await (const { block, last } of blocksOf(chunks(signal), free)) {
       if (last && ids.length === 0) {
         await callStorage(service, { timeoutMs: blockTimeoutMs, signal }, (abortSignal) =>
           blob.upload(block, block.byteLength, { ...commit, abortSignal }),
@@ -69,29 +73,32 @@ export async function uploadBlocks(
   );
 }
 
-/** Joins and cuts chunks into blocks of one size; the last one may be shorter, or empty. */
+/**
+ * Joins and cuts chunks into blocks of one size; the last one may be shorter, or empty. After the first, which is all that
+ * most uploads have, blocks are filled in place: gathering chunks and joining them would hold everything twice.
+ *
+ * @param free blocks that nobody needs any more
+ */
 async function* blocksOf(
   chunks: AsyncIterable<Uint8Array>,
+  free: Uint8Array[],
 ): AsyncGenerator<{ readonly block: Uint8Array; readonly last: boolean }> {
-  let parts: Uint8Array[] = [];
+  const parts: Uint8Array[] = [];
+  let filling: Uint8Array | undefined;
   let size = 0;
   for await (const chunk of chunks) {
     for (let rest = chunk; rest.byteLength > 0; ) {
       const part = rest.subarray(0, blockBytes - size);
       rest = rest.subarray(part.byteLength);
-      parts.push(part);
+      if (filling === undefined) parts.push(part);
+      else filling.set(part, size);
       size += part.byteLength;
       if (size === blockBytes) {
-        yield { block: joined(parts, size), last: false };
-        parts = [];
+        yield { block: filling ?? Buffer.concat(parts.splice(0), size), last: false };
+        filling = free.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
         size = 0;
       }
     }
   }
-  yield { block: joined(parts, size), last: true };
-}
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, size);
+  yield { block: filling?.subarray(0, size) ?? Buffer.concat(parts, size), last: true };
 }

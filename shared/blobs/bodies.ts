@@ -44,6 +44,12 @@ export async function* chunksOf(
   }
 }
 
+/** Lets go of a body that nobody will read: behind it may be an open file, or a sender who waits. */
+export async function discardBody(body: BlobBody): Promise<void> {
+  if (body instanceof Uint8Array || body.locked) return;
+  await body.cancel().catch(() => {});
+}
+
 export function exceeds(maxBytes: number) {
   return tooLarge(`The content has more than ${maxBytes} bytes, which is the most that is taken here.`);
 }

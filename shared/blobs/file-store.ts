@@ -14,7 +14,7 @@ import type {
   PutOptions,
   StoredBlob,
 } from "./blob-store.ts";
-import { boundsOf, checkRange, chunksOf, streamFile } from "./bodies.ts";
+import { boundsOf, checkRange, chunksOf, discardBody, streamFile } from "./bodies.ts";
 import { defaultContentType } from "./content-types.ts";
 import {
   codeOf,
@@ -65,6 +65,15 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   const turns = createTurns();
 
   async function put(key: string, body: BlobBody, putOptions: PutOptions = {}): Promise<StoredBlob> {
+    try {
+      return await putWhole(key, body, putOptions);
+    } catch (error) {
+      await discardBody(body);
+      throw error;
+    }
+  }
+
+  async function putWhole(key: string, body: BlobBody, putOptions: PutOptions): Promise<StoredBlob> {
     checkKey(key);
     const { ifAbsent = false, contentType = defaultContentType(key) } = putOptions;
     if (ifAbsent && (await statFile(fileOf(data, key))) !== null) throw taken(key);
@@ -155,7 +164,11 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     try {
       const stats = await handle.stat();
       const { start, end } = boundsOf(range, stats.size);
-      return { stat: await statOf(key, stats), stream: streamFile(handle, start, end) };
+      const stat = await statOf(key, stats);
+      if (start < end) return { stat, stream: streamFile(handle, start, end) };
+      // Whoever knows from the size that there is nothing to read may never ask.
+      await handle.close();
+      return { stat, stream: new Blob([]).stream() };
     } catch (error) {
       await handle.close();
       throw error;

@@ -50,7 +50,6 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
           uploadId: upload_id,
           key: uploadKey(directoryOf(call), path),
           parts: parts.map(({ part_number, etag }) => ({ number: part_number, etag })),
-          signal: call.signal,
         });
         return json({});
       },

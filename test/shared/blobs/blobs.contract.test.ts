@@ -190,6 +190,18 @@ function blobStoreContract({ start, open, stop }: BlobStoreCase) {
 
   describe("a put that fails", () => {
     it.each([
+      ["the key is taken", "a", { ifAbsent: true }],
+      ["the key is bad", "a//b", {}],
+      ["it was aborted before", "b", { signal: AbortSignal.abort(new Error("too late")) }],
+    ])("lets go of its source when %s", async (_, key, options) => {
+      await store.put("a", bytes("old"));
+      const cancelled = Promise.withResolvers<void>();
+      const source = new ReadableStream<Uint8Array>({ cancel: () => cancelled.resolve() });
+      await expect(store.put(key, source, options)).rejects.toThrow();
+      await cancelled.promise;
+    });
+
+    it.each([
       ["bytes", () => pattern(1001)],
       ["a stream", () => streamOf([pattern(600), pattern(600)])],
     ])("refuses %s past maxBytes and leaves the old blob", async (_, body) => {
@@ -451,7 +463,8 @@ function blobStoreContract({ start, open, stop }: BlobStoreCase) {
       await store.put("a", bytes("x"));
       const url = await store.signedUrl("a", link("GET"));
       await world.advance(50_000);
-      expect((await world.request(url)).status).toBe(200);
+      const inTime = await world.request(url);
+      expect([inTime.status, await inTime.text()]).toEqual([200, "x"]);
       await world.advance(20_000);
       expect((await world.request(url)).status).toBe(403);
     });

@@ -6,22 +6,28 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 
 export interface ServerProcess {
   readonly url: string;
+  readonly pid: number;
   /** As a power cut would: no signal handler, no flush. */
   kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Starts the server over a data directory, as `npm start` does, and waits until it answers. */
-export async function startServerProcess(data: string, limitMs = 30_000): Promise<ServerProcess> {
+export async function startServerProcess(
+  data: string,
+  options: { readonly limitMs?: number; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<ServerProcess> {
+  const { limitMs = 30_000, env = {} } = options;
   const child = spawn(process.execPath, [...process.execArgv, path.join(root, "server", "main.ts")], {
     cwd: root,
-    env: { PATH: process.env.PATH, PORT: "0", KETLINE_DATA: data, KETLINE_LOG_LEVEL: "error" },
+    env: { PATH: process.env.PATH, PORT: "0", KETLINE_DATA: data, KETLINE_LOG_LEVEL: "error", ...env },
     stdio: ["ignore", "inherit", "pipe"],
   });
   const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
   try {
     return {
       url: await greeted(child),
+      pid: child.pid ?? 0,
       kill: () => end(child, "SIGKILL"),
       stop: () => end(child, "SIGTERM"),
     };

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 
-/** An Azure Storage emulator of this test's own: blobs and queues in memory, on free ports of the loopback. */
+/** An Azure Storage emulator of this test's own: blobs and queues, on free ports of the loopback. */
 export interface Azurite extends AsyncDisposable {
   readonly connectionString: string;
   /** `http://127.0.0.1:<port>/devstoreaccount1` */
@@ -20,7 +20,8 @@ const accountKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6
 
 const startupMs = 60_000;
 
-export async function startAzurite(): Promise<Azurite> {
+/** @param directory where it keeps everything, for more than fits into memory; in memory when not given */
+export async function startAzurite(directory?: string): Promise<Azurite> {
   // Its command line is its documented surface; the servers behind it are internal and change with each release.
   const program = createRequire(import.meta.url).resolve("azurite/dist/src/azurite.js");
   const child = fork(
@@ -30,7 +31,8 @@ export async function startAzurite(): Promise<Azurite> {
       ...["--queueHost", "127.0.0.1", "--queuePort", "0"],
       ...["--tableHost", "127.0.0.1", "--tablePort", "0"],
       // The SDK speaks a newer version of the protocol than the emulator knows.
-      ...["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"],
+      ...["--skipApiVersionCheck", "--disableTelemetry", "--silent"],
+      ...(directory === undefined ? ["--inMemoryPersistence"] : ["--location", directory]),
     ],
     {
       execArgv: ["--import", new URL("./azurite-clock.mjs", import.meta.url).href],

@@ -91,7 +91,11 @@ export function createBatcher(
   const runAll = async (): Promise<void> => {
     running = true;
     while (waiting.length > 0) {
-      const { first, group, rest } = split(waiting.filter(stillWanted), fits);
+      const nowMs = performance.now();
+      const { first, group, rest } = split(
+        waiting.filter((one) => isWanted(one, nowMs)),
+        fits,
+      );
       waiting = rest;
       if (first === undefined) continue;
       await (group.length === 1 ? runAlone(first) : runTogether(first, group));
@@ -111,9 +115,9 @@ export function createBatcher(
 }
 
 /** Refuses what nobody waits for any more. */
-function stillWanted({ limits: { timeoutMs, signal }, arrivedMs, reject }: Waiting): boolean {
+function isWanted({ limits: { timeoutMs, signal }, arrivedMs, reject }: Waiting, nowMs: number): boolean {
   if (signal?.aborted === true) reject(unavailable("The request was given up."));
-  else if (performance.now() - arrivedMs > timeoutMs) {
+  else if (nowMs - arrivedMs > timeoutMs) {
     reject(timedOut(`The model's turn did not come within ${Math.round(timeoutMs)} ms.`));
   } else return true;
   return false;

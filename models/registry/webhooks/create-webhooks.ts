@@ -54,7 +54,7 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
     jobKinds: [],
     timers: [
       {
-        name: "registry-webhooks",
+        name: "registry-webhooks-send",
         schedule: "*/15 * * * * *",
         run: async () => {
           await deliverer.deliverDue();

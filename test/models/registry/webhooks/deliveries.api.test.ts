@@ -62,7 +62,7 @@ const runTimer = async (name: string) => {
   await ground.webhooks.timers.find((timer) => timer.name === name)?.run();
 };
 /** What the timer does: sends everything that is due, and waits for it. */
-const sendDue = () => runTimer("registry-webhooks");
+const sendDue = () => runTimer("registry-webhooks-send");
 const createModel = (name: string, fields: object = {}) =>
   ground.ask("POST", "/registered-models/create", { name, ...fields });
 const deliveries = async (webhookId: string, query = ""): Promise<Delivery[]> => {

@@ -214,7 +214,7 @@ describe("a server that is killed while it sends", () => {
         () => Date.now() + 61_000,
       );
       try {
-        await platform.timers.find(({ name }) => name === "registry-webhooks")?.run();
+        await platform.timers.find(({ name }) => name === "registry-webhooks-send")?.run();
       } finally {
         await platform.close();
       }

@@ -7,6 +7,8 @@ export interface StallWatch {
   /** The same, and the watch ends with the body. */
   untilEnd(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array>;
   stop(): void;
+  /** Closes what bodies are read from, also where whoever was to read them never began. */
+  drop(): void;
 }
 
 export class Stalled extends Error {}
@@ -29,8 +31,10 @@ export function watchForStalls(limitMs: number, caller: AbortSignal | undefined)
     move();
   }
 
+  const sources: ReadableStreamDefaultReader<Uint8Array>[] = [];
   const relay = (body: ReadableStream<Uint8Array>, ended: () => void): ReadableStream<Uint8Array> => {
     const reader = body.getReader();
+    sources.push(reader);
     return new ReadableStream<Uint8Array>(
       {
         async pull(stream) {
@@ -60,5 +64,8 @@ export function watchForStalls(limitMs: number, caller: AbortSignal | undefined)
     through: (body) => relay(body, () => {}),
     untilEnd: (body) => relay(body, stop),
     stop,
+    drop: () => {
+      for (const source of sources) source.cancel().catch(() => {});
+    },
   };
 }

@@ -102,6 +102,7 @@ export function createTransport(options: TransportOptions): Transport {
         signal: watch.signal,
       });
       if (!response.ok) {
+        watch.drop();
         const error = errorFrom(response.status, await response.text(), name, base);
         return { error, retryAfter: response.headers.get("retry-after"), neverSent: false };
       }
@@ -111,6 +112,7 @@ export function createTransport(options: TransportOptions): Transport {
       };
       return { result: await read(response, hold) };
     } catch (cause) {
+      watch.drop();
       if (call.signal?.aborted) throw call.signal.reason;
       if (cause instanceof MlflowError) throw cause;
       const stalled = watch.signal.reason instanceof Stalled;

@@ -20,8 +20,8 @@ export async function copyArtifacts(copying: Copying, owner: ArtifactOwner): Pro
   try {
     for await (const file of source.artifacts.walk(owner.sourceRoot, "", copying)) {
       const key = `${owner.name}/${file.path}`;
-      const fingerprint = String(file.sizeBytes ?? "");
-      if (known.get(key)?.fingerprint === fingerprint && fingerprint !== "") {
+      const fingerprint = String(file.sizeBytes ?? "unsaid");
+      if (known.get(key)?.fingerprint === fingerprint) {
         tally.count("artifacts", "unchanged");
         continue;
       }
@@ -40,7 +40,16 @@ async function copyFile(
   owner: ArtifactOwner,
   file: ArtifactEntry,
 ): Promise<void> {
-  const options = { signal, ...(file.sizeBytes === undefined ? {} : { sizeBytes: file.sizeBytes }) };
+  // Stock servers leave a size of 0 out; others may say none at all.
+  if (file.sizeBytes === undefined) {
+    const { stream, sizeBytes } = await source.artifacts.download(owner.sourceRoot, file.path, { signal });
+    const isEmpty = sizeBytes === 0;
+    if (isEmpty) await stream.cancel();
+    const body = isEmpty ? new Uint8Array(0) : stream;
+    await target.artifacts.upload(owner.targetRoot, file.path, body, { signal, sizeBytes });
+    tally.bytes(sizeBytes ?? 0);
+    return;
+  }
   if (file.sizeBytes === 0) {
     await target.artifacts.upload(owner.targetRoot, file.path, new Uint8Array(0), { signal });
     return;
@@ -50,6 +59,6 @@ async function copyFile(
     const { stream } = await source.artifacts.download(owner.sourceRoot, file.path, { signal });
     return stream;
   };
-  await target.artifacts.upload(owner.targetRoot, file.path, body, options);
-  tally.bytes(file.sizeBytes ?? 0);
+  await target.artifacts.upload(owner.targetRoot, file.path, body, { signal, sizeBytes: file.sizeBytes });
+  tally.bytes(file.sizeBytes);
 }

@@ -6,8 +6,6 @@ const byKey = (a: KeyValue, b: KeyValue) => (a.key < b.key ? -1 : 1);
 export interface ContentsOptions {
   /** Only these experiments; all by default. */
   readonly experiments?: readonly string[];
-  /** Told now and then how many runs were read. */
-  readonly onRuns?: (count: number) => void;
 }
 
 /**
@@ -19,26 +17,25 @@ export async function contentsOf(
   options: ContentsOptions = {},
 ): Promise<Record<string, unknown>> {
   const contents: Record<string, unknown> = {};
-  const origin = new Map<string, string>();
   const models: LoggedModel[] = [];
+  const runs: { readonly run: Run; readonly experiment: string }[] = [];
   for await (const experiment of mlflow.experiments.search({ view_type: "ALL" })) {
     const { name, experiment_id, lifecycle_stage, tags } = experiment;
     if (options.experiments !== undefined && !options.experiments.includes(name)) continue;
     contents[`experiment ${name}`] = { lifecycle_stage, tags: pairs(tags) };
-    const runs: Run[] = [];
     for await (const model of mlflow.loggedModels.search({ experiment_ids: [experiment_id] }))
       models.push(model);
     const search = { experiment_ids: [experiment_id], run_view_type: "ALL" as const };
-    for await (const run of mlflow.runs.search(search)) runs.push(run);
-    for (const model of models)
-      origin.set(model.info.model_id, originOf(model.info.model_id, model.info.tags));
-    for (const run of runs) origin.set(run.info.run_id, originOf(run.info.run_id, run.data.tags));
-    let count = 0;
-    await inParallel(runs, 4, async (run) => {
-      contents[`run ${origin.get(run.info.run_id)}`] = await runContents(mlflow, run, name, origin);
-      if (++count % 500 === 0) options.onRuns?.(count);
-    });
+    for await (const run of mlflow.runs.search(search)) runs.push({ run, experiment: name });
   }
+  // All of them first: a run may name one of another experiment.
+  const origin = new Map([
+    ...models.map(({ info }) => [info.model_id, originOf(info.model_id, info.tags)] as const),
+    ...runs.map(({ run }) => [run.info.run_id, originOf(run.info.run_id, run.data.tags)] as const),
+  ]);
+  await inParallel(runs, 4, async ({ run, experiment }) => {
+    contents[`run ${origin.get(run.info.run_id)}`] = await runContents(mlflow, run, experiment, origin);
+  });
   for (const model of models) {
     contents[`logged model ${origin.get(model.info.model_id)}`] = await modelContents(mlflow, model, origin);
   }
@@ -53,7 +50,6 @@ export async function contentsOf(
         source: renamed(version.source, origin),
         run: origin.get(version.run_id) ?? version.run_id,
         tags: pairs(version.tags),
-        aliases: version.aliases.toSorted(),
       };
     }
   }

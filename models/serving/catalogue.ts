@@ -81,7 +81,7 @@ export function createCatalogue({ store, models, clock, logger }: CatalogueOptio
   ): Promise<ServableVersion | null> => {
     let answer = versions.get(key);
     if (answer === undefined) {
-      answer = ask();
+      answer = ask().then(essence);
       if (versions.size >= maxRemembered) versions.clear();
       versions.set(key, answer);
       const forget = () => {
@@ -133,4 +133,11 @@ export function createCatalogue({ store, models, clock, logger }: CatalogueOptio
       }),
     version,
   };
+}
+
+/** There may be tens of thousands of them, and a registry's own are ten times as large. */
+function essence(found: ServableVersion | null): ServableVersion | null {
+  if (found === null) return null;
+  const { name, version, storageLocation } = found;
+  return { name, version, storageLocation };
 }

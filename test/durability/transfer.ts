@@ -7,7 +7,7 @@ import { fillStockStore, type StockServer, startStockServer, stockStore } from "
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 
-// npm run test:transfer [-- --runs 5000 --kills 1 --concurrency 6 --only import]
+// node tools/node22.mjs test/durability/transfer.ts [--runs 5000 --kills 1 --concurrency 6 --only import]
 // Fills a stock MLflow server, imports it into Ketline, exports that to a second stock server, and compares all three.
 // Ketline is ended with SIGKILL in the middle of each transfer; the job goes on after the next start.
 

@@ -1,6 +1,17 @@
 import { createHash, type Hash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, link, lstat, open, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
+import {
+  type FileHandle,
+  link,
+  lstat,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  unlink,
+} from "node:fs/promises";
 import path from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import { conflict, invalid, notFound } from "../errors.ts";
@@ -148,12 +159,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   }
 
   async function statOf(key: string, stats: Stats): Promise<BlobStat> {
-    return {
-      key,
-      sizeBytes: stats.size,
-      modifiedMs: Math.floor(stats.mtimeMs),
-      contentType: await contentTypeOf(key),
-    };
+    return blobStat(key, stats, await contentTypeOf(key));
   }
 
   async function get(key: string, range?: ByteRange) {
@@ -218,13 +224,35 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
 
   /** Some at a time; those that were deleted since their directory was read are left out. */
   async function statAll(keys: readonly string[]): Promise<BlobStat[]> {
+    // What holds for all files of a directory is asked once: a page of thousands would spend most of its time on it.
+    const directories = new Map<string, Promise<ListedDirectory>>();
+    const statOne = async (key: string): Promise<BlobStat | null> => {
+      const file = fileOf(data, key);
+      const directory = path.dirname(file);
+      const known = directories.get(directory) ?? describeDirectory(directory);
+      directories.set(directory, known);
+      const { isOurs, typed } = await known;
+      const stats = isOurs ? await lstatIfThere(file) : null;
+      if (stats === null || !stats.isFile()) return null;
+      return blobStat(key, stats, typed.has(path.basename(file)) ? await contentTypeOf(key) : undefined);
+    };
     const stats: BlobStat[] = [];
     for (let at = 0; at < keys.length; at += 64) {
-      for (const found of await Promise.all(keys.slice(at, at + 64).map(statKnown))) {
+      for (const found of await Promise.all(keys.slice(at, at + 64).map(statOne))) {
         if (found !== null) stats.push(found);
       }
     }
     return stats;
+  }
+
+  /** Whether no link leads there, and which of its files have a content type that their names do not say. */
+  async function describeDirectory(directory: string): Promise<ListedDirectory> {
+    const isOurs = (await realpath(directory).catch(() => undefined)) === directory;
+    const names = await readdir(path.join(types, path.relative(data, directory))).catch((error: unknown) => {
+      if (isAbsent(error)) return [];
+      throw error;
+    });
+    return { isOurs, typed: new Set(names) };
   }
 
   async function remove(key: string): Promise<boolean> {
@@ -298,6 +326,24 @@ function createTurns() {
       }
     },
   };
+}
+
+interface ListedDirectory {
+  readonly isOurs: boolean;
+  readonly typed: ReadonlySet<string>;
+}
+
+function blobStat(key: string, stats: Stats, contentType = defaultContentType(key)): BlobStat {
+  return { key, sizeBytes: stats.size, modifiedMs: Math.floor(stats.mtimeMs), contentType };
+}
+
+async function lstatIfThere(file: string): Promise<Stats | null> {
+  try {
+    return await lstat(file);
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 function fileOf(room: string, key: string): string {

@@ -300,6 +300,16 @@ function blobStoreContract({ start, open, stop }: BlobStoreCase) {
   });
 
   describe("list", () => {
+    it("shows each blob as stat does, with the type that it was given", async () => {
+      await store.put("runs/a.json", bytes("{}"), { contentType: "text/x-other" });
+      await store.put("runs/b.json", bytes("[1]"));
+      await store.put("runs/deep/c", bytes("c"), { contentType: "text/x-c" });
+      const keys = ["runs/a.json", "runs/b.json", "runs/deep/c"];
+      expect((await store.list("runs/")).blobs).toEqual(
+        await Promise.all(keys.map((key) => store.stat(key))),
+      );
+    });
+
     // In the order of the whole key: "-" and "." come before "/", digits and letters after it.
     const keys = ["a-b/x", "a.b", "a/b", "a/b/c", "a/b/d", "a/bc", "a0/y", "b"];
     const fill = async () => {

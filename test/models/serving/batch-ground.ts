@@ -9,6 +9,7 @@ import {
   servingMigrations,
 } from "../../../models/serving/index.ts";
 import { createTracking, trackingMigrations } from "../../../models/tracking/index.ts";
+import type { Capability } from "../../../shared/capability.ts";
 import { withDuckDb } from "../../../shared/duckdb/index.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
 import type { WorkerPool } from "../../../shared/jobs/index.ts";
@@ -25,6 +26,8 @@ export interface BatchGround extends TestApplication {
   /** Submits and runs to the end of the first attempt. */
   predict(body: object): Promise<BatchJob>;
   jobOf(id: string): Promise<BatchJob>;
+  /** Runs the timer that clears away what nobody goes on with. */
+  sweep(): Promise<void>;
   /** The rows of a version in their order. */
   rowsOf(dataset: string, version?: string): Promise<Record<string, unknown>[]>;
 }
@@ -51,6 +54,7 @@ export async function batchGround({
   let registry: Registry | undefined;
   let serving: Serving | undefined;
   let datasets: Datasets | undefined;
+  let batches: Capability | undefined;
   const ground = await testGround({
     migrations: [
       ...datasetMigrations,
@@ -66,7 +70,7 @@ export async function batchGround({
       const models = { models: registry, dataDirectory: base.directory, limits: { hosts: 2 } };
       serving = createServing({ ...base, ...models });
       const workers = disturb(base.workers);
-      const batches = createBatchPredictions({ ...base, ...models, workers, datasets, serving });
+      batches = createBatchPredictions({ ...base, ...models, workers, datasets, serving });
       return [tracking, registry, datasets, serving, batches];
     },
   });
@@ -74,6 +78,7 @@ export async function batchGround({
     throw new Error("The capabilities were not made.");
   }
   const [models, sets] = [registry, datasets];
+  const timers = batches?.timers ?? [];
   const actor = systemActor("test");
   const { app, runner, blobs } = ground;
   const submit = (body: object, query = "") => call(app, "POST", `/api/v1/batch-predictions${query}`, body);
@@ -85,6 +90,9 @@ export async function batchGround({
     datasets: sets,
     submit,
     jobOf,
+    async sweep() {
+      for (const timer of timers) await timer.run();
+    },
     async addModel(name, files) {
       const source = `mlflow-artifacts:/test-models/${name}/${++folders}`;
       await models.ensureModel(name, actor);

@@ -188,6 +188,19 @@ describe("a row that cannot be predicted", () => {
     ]);
   });
 
+  it("leaves the chunks that are done for another try, for a week", async () => {
+    await ground.addDataset("last", [...Array(5).fill({ colour: "red" }), { colour: null }]);
+    const input = { dataset: "last" };
+    const job = await ground.predict({ ...body, input, chunkRows: 1, output: { dataset: "painted" } });
+    expect(job).toMatchObject({ state: "failed", error: expect.stringMatching(/Row 5 /) });
+    const chunks = async () => (await ground.blobs.list(`serving/batch/${job.id}/`)).blobs.length;
+    await ground.sweep();
+    expect(await chunks()).toBeGreaterThan(0);
+    ground.clock.advance(8 * 24 * 3600_000);
+    await ground.sweep();
+    expect(await chunks()).toBe(0);
+  });
+
   it("fails the job when there are more of them than that", async () => {
     const job = await ground.predict({
       ...body,

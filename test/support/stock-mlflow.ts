@@ -8,7 +8,7 @@ import { temporaryDirectory } from "./temporary-directory.ts";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
-/** A stock `mlflow server` over SQLite, with its artifact proxy. */
+/** A stock `mlflow server` with its artifact proxy. */
 export interface StockServer {
   readonly url: string;
   close(): Promise<void>;
@@ -20,12 +20,21 @@ export interface StockStore {
   remove(): Promise<void>;
 }
 
-/** @param existing a directory that is kept; a temporary one when empty */
-export async function stockStore(existing = ""): Promise<StockStore> {
+/**
+ * @param existing a directory that is kept; a temporary one when empty
+ * @param metadata MLflow 2 keeps its own in files where its environment has a newer SQLAlchemy than it knows
+ */
+export async function stockStore(
+  existing = "",
+  metadata: "sqlite" | "files" = "sqlite",
+): Promise<StockStore> {
   const directory =
     existing === "" ? await temporaryDirectory() : { path: path.resolve(existing), remove: async () => {} };
   return {
-    databaseUri: `sqlite:///${path.join(directory.path, "mlflow.db")}`,
+    databaseUri:
+      metadata === "files"
+        ? path.join(directory.path, "mlruns")
+        : `sqlite:///${path.join(directory.path, "mlflow.db")}`,
     artifacts: path.join(directory.path, "artifacts"),
     remove: directory.remove,
   };

@@ -29,7 +29,7 @@ describe.each(stocks)("a stock server of MLflow $version", ({ version, python })
   let experiment_id: string;
 
   beforeAll(async () => {
-    store = await stockStore();
+    store = await stockStore("", version === 2 ? "files" : "sqlite");
     server = await startStockServer(python, store);
     mlflow = createMlflowClient({ url: server.url });
     experiment_id = await mlflow.experiments.create({

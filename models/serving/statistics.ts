@@ -9,8 +9,8 @@ export interface Statistics {
 }
 
 interface Duration {
-  count: number;
-  ns: number;
+  readonly count: number;
+  readonly ns: number;
 }
 
 /** docs/protocol/extension_statistics.md of triton-inference-server/server. */
@@ -18,10 +18,10 @@ export interface ModelStatistics {
   readonly name: string;
   readonly version: string;
   /** Milliseconds since 1970. */
-  last_inference: number;
+  readonly last_inference: number;
   /** Rows. */
-  inference_count: number;
-  execution_count: number;
+  readonly inference_count: number;
+  readonly execution_count: number;
   readonly inference_stats: {
     readonly success: Duration;
     readonly fail: Duration;
@@ -35,55 +35,75 @@ export interface ModelStatistics {
   readonly batch_stats: readonly never[];
 }
 
+/** In the order of the numbers, two for each: how many, and how many nanoseconds together. */
+const durations = ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output"] as const;
+/** The numbers before them. */
+const [lastInference, rows, executionCount, firstDuration] = [0, 1, 2, 3];
+
+/** What is counted of one version, in one list: there may be tens of thousands of them. */
+interface Counts {
+  readonly name: string;
+  readonly version: string;
+  readonly numbers: number[];
+}
+
 export function createStatistics(): Statistics {
-  const models = new Map<string, ModelStatistics>();
+  const models = new Map<string, Counts>();
   return {
     add({ prediction, timings, executions }) {
-      const key = `${prediction.modelName}\n${prediction.modelVersion}`;
-      const known = models.get(key);
-      const entry = known ?? empty(prediction.modelName, prediction.modelVersion);
-      if (known === undefined) models.set(key, entry);
-      const stats = entry.inference_stats;
-      entry.last_inference = prediction.atMs;
-      if (prediction.status === "error") {
-        lasted(stats.fail, prediction.durationMs);
-        return;
+      const { modelName: name, modelVersion: version } = prediction;
+      const key = `${name}\n${version}`;
+      let counts = models.get(key);
+      if (counts === undefined) {
+        counts = noCounts(name, version);
+        models.set(key, counts);
       }
-      entry.inference_count += rowCount(prediction.inputs);
-      entry.execution_count += executions;
-      lasted(stats.success, prediction.durationMs);
-      lasted(stats.queue, timings.loadMs + timings.waitMs);
-      lasted(stats.compute_input, timings.decodeMs);
-      lasted(stats.compute_infer, timings.runMs);
-      lasted(stats.compute_output, 0);
+      const { numbers } = counts;
+      numbers[lastInference] = prediction.atMs;
+      if (prediction.status === "error") return lasted(numbers, "fail", prediction.durationMs);
+      numbers[rows] = (numbers[rows] ?? 0) + rowCount(prediction.inputs);
+      numbers[executionCount] = (numbers[executionCount] ?? 0) + executions;
+      lasted(numbers, "success", prediction.durationMs);
+      lasted(numbers, "queue", timings.loadMs + timings.waitMs);
+      lasted(numbers, "compute_input", timings.decodeMs);
+      lasted(numbers, "compute_infer", timings.runMs);
+      lasted(numbers, "compute_output", 0);
     },
-    of: (model, version) => models.get(`${model}\n${version}`) ?? empty(model, version),
-    all: () => [...models.values()],
+    of: (model, version) => shown(models.get(`${model}\n${version}`) ?? noCounts(model, version)),
+    all: () => Array.from(models.values(), shown),
   };
 }
 
-function lasted(duration: Duration, ms: number): void {
-  duration.count++;
-  duration.ns += Math.round(ms * 1e6);
+function noCounts(name: string, version: string): Counts {
+  return { name, version, numbers: new Array<number>(firstDuration + 2 * durations.length).fill(0) };
 }
 
-function empty(name: string, version: string): ModelStatistics {
-  const none = (): Duration => ({ count: 0, ns: 0 });
+function lasted(numbers: number[], what: (typeof durations)[number], ms: number): void {
+  const at = firstDuration + 2 * durations.indexOf(what);
+  numbers[at] = (numbers[at] ?? 0) + 1;
+  numbers[at + 1] = (numbers[at + 1] ?? 0) + Math.round(ms * 1e6);
+}
+
+function shown({ name, version, numbers }: Counts): ModelStatistics {
+  const duration = (what: (typeof durations)[number]): Duration => {
+    const at = firstDuration + 2 * durations.indexOf(what);
+    return { count: numbers[at] ?? 0, ns: numbers[at + 1] ?? 0 };
+  };
   return {
     name,
     version,
-    last_inference: 0,
-    inference_count: 0,
-    execution_count: 0,
+    last_inference: numbers[lastInference] ?? 0,
+    inference_count: numbers[rows] ?? 0,
+    execution_count: numbers[executionCount] ?? 0,
     inference_stats: {
-      success: none(),
-      fail: none(),
-      queue: none(),
-      compute_input: none(),
-      compute_infer: none(),
-      compute_output: none(),
-      cache_hit: none(),
-      cache_miss: none(),
+      success: duration("success"),
+      fail: duration("fail"),
+      queue: duration("queue"),
+      compute_input: duration("compute_input"),
+      compute_infer: duration("compute_infer"),
+      compute_output: duration("compute_output"),
+      cache_hit: { count: 0, ns: 0 },
+      cache_miss: { count: 0, ns: 0 },
     },
     batch_stats: [],
   };

@@ -7,7 +7,7 @@ const maxBodyBytes = 8 * 1024 ** 2;
 
 /**
  * Answers a request of a direct route, if it is one that needs nothing of what the Fetch API's objects would do to it:
- * no repeated headers to join, no path to decode or query to take apart, a body of a known and moderate length.
+ * no repeated headers to join, no path to decode, a body of a known and moderate length, or none where none belongs.
  *
  * @returns undefined for any other request: the application answers it
  */
@@ -16,18 +16,19 @@ export function answerDirectly(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> | undefined {
-  const { method = "", url: path = "", headers } = incoming;
-  const route = routes.find(method, path);
+  const { method = "", url = "", headers } = incoming;
+  const queryAt = url.indexOf("?");
+  const route = routes.find(method, queryAt < 0 ? url : url.slice(0, queryAt));
   if (route === undefined) return undefined;
   const length = Number(headers["content-length"] ?? 0);
   const isPlain =
-    length > 0 &&
-    length <= maxBodyBytes &&
+    (method === "GET" ? headers["content-length"] === undefined : length > 0 && length <= maxBodyBytes) &&
+    !url.includes("#") &&
     headers["transfer-encoding"] === undefined &&
     /^[a-z\d.-]+(:\d{1,5})?$/.test(headers.host ?? "") &&
     !hasRepeated(incoming);
   if (!isPlain) return undefined;
-  return route.answer(new DirectRequest(incoming, outgoing, path, length)).then((answer) => {
+  return route.answer(new DirectRequest(incoming, outgoing, url, length)).then((answer) => {
     const body = answer.body ?? "";
     outgoing.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(body) });
     outgoing.end(body);
@@ -47,21 +48,21 @@ class DirectRequest implements RequestHead {
   readonly headers: RequestHead["headers"];
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
-  readonly #path: string;
+  readonly #target: string;
   readonly #length: number;
   #gone: AbortController | undefined;
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, path: string, length: number) {
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, target: string, length: number) {
     this.method = incoming.method ?? "";
     this.headers = headersOf(incoming);
     this.#incoming = incoming;
     this.#outgoing = outgoing;
-    this.#path = path;
+    this.#target = target;
     this.#length = length;
   }
 
   get url(): string {
-    return `http://${this.headers.get("host")}${this.#path}`;
+    return `http://${this.headers.get("host")}${this.#target}`;
   }
 
   get signal(): AbortSignal {

@@ -20,22 +20,38 @@ export interface DirectRoute {
 const plainSegment = "(?!\\.{1,2}(?:/|$))([\\w.~-]+)";
 
 export function createDirectRoutes(options: ApplicationOptions): DirectRoutes {
-  const found = options.routes.flatMap((route) => (route.direct === true ? [compiled(route)] : []));
+  // What a pattern in a path takes, only the router knows.
+  const routes = options.routes.filter(({ direct, path }) => direct === true && !path.includes("{"));
+  const fixed = new Map<string, Route>();
+  const patterns = routes.filter(({ path }) => path.includes("/:")).map(compiled);
+  for (const route of routes) {
+    if (route.path.includes("/:")) continue;
+    const twin = patterns.find(({ route: other, pattern }) => {
+      return other.method === route.method && pattern.test(route.path);
+    });
+    // The application would take the one that was declared first.
+    if (twin !== undefined)
+      throw new RangeError(`${route.path} and ${twin.route.path} cannot both be direct.`);
+    fixed.set(`${route.method} ${route.path}`, route);
+  }
+  const direct = (route: Route, path: string, params: Record<string, string>): DirectRoute => ({
+    async answer(request) {
+      const answered = await answerRoute(route, { request, path, params }, options);
+      if (answered instanceof Response) throw new TypeError(`${route.path} gives what it may not.`);
+      return answered;
+    },
+  });
   return {
     find(method, path) {
-      for (const { route, pattern, names } of found) {
+      const known = fixed.get(`${method} ${path}`);
+      if (known !== undefined) return direct(known, path, {});
+      for (const { route, pattern, names } of patterns) {
         if (route.method !== method) continue;
         const match = pattern.exec(path);
         if (match === null) continue;
-        return {
-          async answer(request) {
-            const params: Record<string, string> = {};
-            for (const [index, name] of names.entries()) params[name] = match[index + 1] ?? "";
-            const answered = await answerRoute(route, { request, path, params }, options);
-            if (answered instanceof Response) throw new TypeError(`${route.path} gives what it may not.`);
-            return answered;
-          },
-        };
+        const params: Record<string, string> = {};
+        for (const [index, name] of names.entries()) params[name] = match[index + 1] ?? "";
+        return direct(route, path, params);
       }
       return undefined;
     },
@@ -45,8 +61,6 @@ export function createDirectRoutes(options: ApplicationOptions): DirectRoutes {
 function compiled(route: Route) {
   const segments = route.path.split("/");
   const names = segments.flatMap((segment) => (segment.startsWith(":") ? [segment.slice(1)] : []));
-  if (names.some((name) => !/^\w+$/.test(name)))
-    throw new RangeError(`${route.path} cannot be a direct route.`);
   const pattern = segments.map((segment) => (segment.startsWith(":") ? plainSegment : segment)).join("/");
   return { route, names, pattern: new RegExp(`^${pattern}$`) };
 }

@@ -58,8 +58,8 @@ export interface RawReply {
 export type Reply = Response | JsonReply | RawReply;
 
 /** What the handler of a direct route is given, whichever way the request came. */
-export interface DirectCall<Params>
-  extends Pick<Call<Params>, "params" | "actor" | "requestId" | "signal" | "baseUrl"> {
+export interface DirectCall<Params = Record<string, string>>
+  extends Pick<Call<Params>, "params" | "query" | "actor" | "requestId" | "signal" | "baseUrl"> {
   readonly request: RequestHead;
 }
 
@@ -110,16 +110,16 @@ export function route<
 /**
  * Declares a route of a hot path. Its handler asks of the request what `RequestHead` has and nothing more, so that a door
  * may bring it without the objects of the Fetch API, which cost more than a small model (`direct.ts`). It reads the body
- * itself and has no query.
+ * and the query itself.
  */
-export function directRoute<Params>(
+export function directRoute<Params = Record<string, string>>(
   spec: Omit<RouteSpec<Params, unknown, undefined>, "handle" | "body" | "query" | "direct"> & {
-    handle(call: DirectCall<Params>): Promise<RawReply>;
+    handle(call: DirectCall<Params>): Promise<RawReply | JsonReply>;
   },
 ): Route {
   return route<Params>({
-    ...(spec as RouteSpec<Params, Record<string, string>, undefined>),
-    body: "stream",
+    ...(spec as RouteSpec<Params, Record<string, string | string[]>, undefined>),
+    ...(spec.method === "GET" ? {} : { body: "stream" as const }),
     direct: true,
   });
 }

@@ -1,11 +1,14 @@
 import type { z } from "zod";
 import { invalid, isKetlineError } from "../errors.ts";
-import { type Call, readBytes } from "../http/index.ts";
+import { type DirectCall, type RequestHead, readBytes } from "../http/index.ts";
 
 /** MLflow refuses larger logging requests (mlflow/utils/validation.py, MAX_BATCH_LOG_REQUEST_SIZE). */
 export const maxBatchBytes = 1_000_000;
 /** Room for a data set's profile, 16 MiB, and what stands around it. */
 const maxBodyBytes = 20 * 1024 ** 2;
+
+/** What a request is read from. */
+export type MlflowCall = Pick<DirectCall, "request" | "query" | "params">;
 
 /**
  * Reads a request as MLflow's server does: a GET from its query, anything else from its body, with the parameters of
@@ -16,7 +19,7 @@ const maxBodyBytes = 20 * 1024 ** 2;
  */
 export async function readRequest<Value>(
   schema: z.ZodType<Value>,
-  call: Call,
+  call: MlflowCall,
   limitBytes = maxBodyBytes,
 ): Promise<Value> {
   const isQuery = call.request.method === "GET" || call.request.method === "HEAD";
@@ -37,7 +40,7 @@ interface Body {
   readonly note: string;
 }
 
-async function readBody(call: Call, limitBytes: number): Promise<Body> {
+async function readBody(call: MlflowCall, limitBytes: number): Promise<Body> {
   const bytes = await readLimited(call.request, limitBytes);
   if (bytes.byteLength === 0) return { fields: {}, note: "" };
   const contentType = call.request.headers.get("content-type") ?? "";
@@ -52,7 +55,7 @@ async function readBody(call: Call, limitBytes: number): Promise<Body> {
   return { fields: {}, note: " The body was not read: it is not a JSON object." };
 }
 
-async function readLimited(request: Request, limitBytes: number): Promise<Uint8Array> {
+async function readLimited(request: RequestHead, limitBytes: number): Promise<Uint8Array> {
   try {
     return await readBytes(request, limitBytes);
   } catch (error) {

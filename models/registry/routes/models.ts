@@ -1,4 +1,4 @@
-import type { Call, Route } from "../../../shared/http/index.ts";
+import type { DirectCall, Route } from "../../../shared/http/index.ts";
 import { many, mlflowRoute } from "../../../shared/mlflow/index.ts";
 import { deleteAlias, getByAlias, setAlias } from "../aliases.ts";
 import type { ChangeBy, RegistryContext } from "../context.ts";
@@ -29,7 +29,7 @@ import { latestVersions } from "../versions.ts";
 import { modelJson, versionJson } from "../wire.ts";
 
 /** MLflow's requests have no room for a reason; a header may carry it. */
-export function changeBy(call: Call): ChangeBy {
+export function changeBy(call: Pick<DirectCall, "request" | "actor">): ChangeBy {
   const reason = call.request.headers.get("x-ketline-reason")?.slice(0, 1000);
   return reason === undefined || reason === "" ? { actor: call.actor } : { actor: call.actor, reason };
 }

@@ -33,22 +33,19 @@ export function artifactRoutes(context: TrackingContext): Route[] {
         return { root_uri: artifact_uri, files: many(files.map((file) => fileJson(file, directory))) };
       },
     }),
-    ...mlflowRoute({
-      method: "GET",
-      path: "/logged-models/:model_id/artifacts/files",
-      role: "viewer",
-      summary: "Download a file of a logged model",
-      request: GetModelArtifact,
-      handle: async ({ model_id, artifact_file_path }, call) => {
-        const { artifact_uri } = await requireLoggedModel(storeOf(context), model_id);
-        return download(
-          context,
-          prefixOf(joinUri(artifact_uri, artifact_file_path)),
-          artifact_file_path,
-          call,
-        );
-      },
-    }),
+    ...mlflowPrefixes.map((prefix) =>
+      fileRoute({
+        method: "GET",
+        path: `${prefix}/mlflow/logged-models/:model_id/artifacts/files`,
+        role: "viewer",
+        summary: "Download a file of a logged model",
+        handle: async (call) => {
+          const { model_id, artifact_file_path: path } = await readRequest(GetModelArtifact, call);
+          const { artifact_uri } = await requireLoggedModel(storeOf(context), model_id);
+          return download(context, prefixOf(joinUri(artifact_uri, path)), path, call);
+        },
+      }),
+    ),
     fileRoute({
       method: "GET",
       path: "/get-artifact",

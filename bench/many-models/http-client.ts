@@ -16,7 +16,7 @@ const limitMs = 60_000;
 
 export function createHttpClient(port: number, connections: number): HttpClient {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  return {
+  const client: HttpClient = {
     send: (method, path, body) =>
       new Promise((resolve, reject) => {
         const isBytes = body instanceof Uint8Array;
@@ -44,11 +44,16 @@ export function createHttpClient(port: number, connections: number): HttpClient 
           },
         );
         sent.on("timeout", () => sent.destroy(new Error(`${method} ${path}: no answer in ${limitMs} ms`)));
-        sent.on("error", reject);
+        sent.on("error", (error: NodeJS.ErrnoException) => {
+          // The server may close a kept connection just when it is used again; every client asks once more then.
+          if (error.code === "ECONNRESET" && sent.reusedSocket) resolve(client.send(method, path, body));
+          else reject(error);
+        });
         sent.end(bytes);
       }),
     close: () => agent.destroy(),
   };
+  return client;
 }
 
 /** Works through the items, `width` at a time. */

@@ -139,6 +139,8 @@ async function withServer(
     await work(client, (name) => {
       phase = name;
     });
+  } catch (error) {
+    faults.push(`${phase}: ${error instanceof Error ? error.message : error}`);
   } finally {
     clearInterval(watch);
     client.close();

@@ -93,12 +93,13 @@ function headerText(name: string): string {
 }
 
 function serverTiming({ routeMs, loadMs, decodeMs, waitMs, runMs }: Timings): string {
-  const part = (name: string, ms: number) => `${name};dur=${Math.max(0, ms).toFixed(3)}`;
-  return [
-    part("route", routeMs),
-    part("load", loadMs),
-    part("decode", decodeMs),
-    part("wait", waitMs),
-    part("run", runMs),
-  ].join(", ");
+  return (
+    `route;dur=${micros(routeMs)}, load;dur=${micros(loadMs)}, decode;dur=${micros(decodeMs)}, ` +
+    `wait;dur=${micros(waitMs)}, run;dur=${micros(runMs)}`
+  );
+}
+
+/** Milliseconds to the microsecond. */
+function micros(ms: number): number {
+  return Math.round(Math.max(0, ms) * 1000) / 1000;
 }

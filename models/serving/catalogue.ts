@@ -12,8 +12,8 @@ import type { DeploymentStore } from "./store.ts";
  * on being served.
  */
 export interface Catalogue {
-  /** Brings what is in memory up to date, if it is older than a second. */
-  refresh(): Promise<void>;
+  /** Brings what is in memory up to date, if it is older than a second; undefined when there is nothing to wait for. */
+  refresh(): Promise<void> | undefined;
   /** Forgets how old it is, so that a change made here is seen at once. */
   expire(): void;
   deployment(name: string): Deployment | undefined;
@@ -98,13 +98,13 @@ export function createCatalogue({ store, models, clock, logger }: CatalogueOptio
   };
 
   return {
-    async refresh() {
+    refresh() {
       const age = clock() - checkedMs;
-      if (age >= 0 && age < maxAgeMs) return;
+      if (age >= 0 && age < maxAgeMs) return undefined;
       refreshing ??= refreshNow().finally(() => {
         refreshing = undefined;
       });
-      await refreshing;
+      return refreshing;
     },
     expire() {
       expiries++;

@@ -91,9 +91,11 @@ const maxShadowsInFlight = 32;
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { catalogue, sessions, clock, logger, random, observe } = options;
   let shadowsInFlight = 0;
+  const afterwards = createAfterwards();
 
   const choose = async (request: InferRequest): Promise<Choice> => {
-    await catalogue.refresh();
+    const refreshed = catalogue.refresh();
+    if (refreshed !== undefined) await refreshed;
     const deployment = request.version === undefined ? catalogue.deployment(request.name) : undefined;
     if (deployment === undefined) {
       const version = await modelVersion(catalogue, request.name, request.version);
@@ -202,7 +204,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         );
         const durationMs = performance.now() - started;
         const outputs = Object.fromEntries(response.outputs.map(({ name, tensor }) => [name, tensor]));
-        setImmediate(() => {
+        afterwards(() => {
           const { requestId } = request;
           const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs };
           const prediction = { ...about, status: "ok", durationMs } as const;
@@ -219,7 +221,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         const durationMs = performance.now() - started;
         const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs: {}, durationMs };
         const prediction = { ...about, status: "error", errorKind: kindOf(error) } as const;
-        setImmediate(() => observeSafely({ prediction, timings, executions, answered: null }));
+        afterwards(() => observeSafely({ prediction, timings, executions, answered: null }));
         throw error;
       }
     },
@@ -233,6 +235,19 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       );
       return targetOf(catalogue, deployment, heaviest);
     },
+  };
+}
+
+/** Runs things in the next turn of the event loop, all that came in one turn together: an immediate for each costs more. */
+function createAfterwards(): (work: () => void) => void {
+  let waiting: (() => void)[] = [];
+  const runAll = () => {
+    const due = waiting;
+    waiting = [];
+    for (const work of due) work();
+  };
+  return (work) => {
+    if (waiting.push(work) === 1) setImmediate(runAll);
   };
 }
 

@@ -37,8 +37,9 @@ export function createQuarantine(clock: Clock): Quarantine {
   };
   const standing = (key: string): KetlineError | undefined => {
     const suspect = suspects.get(key);
-    const leftMs = (suspect?.untilMs ?? 0) - clock();
-    if (suspect?.error === undefined || leftMs <= 0) return undefined;
+    if (suspect?.error === undefined) return undefined;
+    const leftMs = suspect.untilMs - clock();
+    if (leftMs <= 0) return undefined;
     if (suspect.error.kind !== "unavailable") return suspect.error;
     return unavailable(suspect.error.message, { retryAfterSeconds: Math.ceil(leftMs / 1000) });
   };

@@ -145,9 +145,11 @@ function lengthOfJson(body: Uint8Array, header: string | null): number {
   );
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     throw invalid("The JSON of the body is not UTF-8.");
   }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 
 /** The processor that servers share, and that of the client, so that neither takes the other's time. */
 export type Core = "server" | "client";
@@ -8,6 +9,13 @@ const canPin = spawnSync("taskset", ["--version"]).status === 0;
 export const pinning = canPin
   ? "servers on core 0, the client on core 1 (taskset)"
   : "not pinned: there is no taskset here";
+
+/** How servers of this repository are run. */
+export const node: readonly string[] = [process.execPath, "--disable-warning=ExperimentalWarning"];
+export const stripped: readonly string[] = [
+  "--import",
+  path.join(path.dirname(path.dirname(import.meta.dirname)), "tools/stripped.mjs"),
+];
 
 const started: ChildProcess[] = [];
 
@@ -72,14 +80,23 @@ export function helper<Request extends object, Answer>(
 }
 
 export function endChildren(): void {
-  for (const child of started) {
-    child.removeAllListeners("exit");
-    if (child.pid === undefined) continue;
-    try {
-      process.kill(child.connected ? child.pid : -child.pid, "SIGKILL");
-    } catch {
-      // It ended by itself.
-    }
+  for (const child of started) end(child);
+}
+
+/** Ends one, and waits until it is gone. */
+export async function endChild(child: ChildProcess): Promise<void> {
+  if (!end(child)) return;
+  await new Promise((resolve) => child.once("exit", resolve));
+}
+
+function end(child: ChildProcess): boolean {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
+  child.removeAllListeners("exit");
+  try {
+    return process.kill(child.connected ? child.pid : -child.pid, "SIGKILL");
+  } catch {
+    // It ended by itself.
+    return false;
   }
 }
 

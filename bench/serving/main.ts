@@ -5,6 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { endChildren, helper, pinning } from "./children.ts";
 import type { LoadRequest, Measurement } from "./client.process.ts";
+import { coldStarts } from "./cold.ts";
 import { forest, linear, perceptron } from "./models.ts";
 import { binary, json, type Payload } from "./payloads.ts";
 import { startPeers } from "./peers.ts";
@@ -18,7 +19,7 @@ import {
   raw,
   useFolder,
 } from "./servers.ts";
-import { line, type Result, summary } from "./table.ts";
+import { line, type Result, spread, summary } from "./table.ts";
 
 // npm run bench -- serving: what a prediction costs over what any HTTP server with JSON costs, beside other servers for
 // the same model in the same runtime. Servers take turns within each round, so that a busy moment falls on all of them.
@@ -33,6 +34,8 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     /** All models with all payloads at all numbers of connections. */
     full: { type: "boolean", default: false },
+    /** Also how long first answers take. */
+    cold: { type: "boolean", default: false },
     /** A folder with the Python environments mlserver, bentoml and mlflow (`peers.ts`). */
     peers: { type: "string" },
   },
@@ -82,6 +85,9 @@ function cells(): Cell[] {
   ];
 }
 
+/** Servers, and servers with what they were warmed up for. */
+const warm = new Set<string>();
+
 const folder = await mkdtemp(path.join(tmpdir(), "ketline-bench-"));
 // Takes the metrics that the observed server sends.
 const sink = createServer((request, response) => {
@@ -104,6 +110,11 @@ try {
     const label = `${cell.model}, ${cell.payload.name}, ${cell.connections}`;
     if (!label.includes(options.only)) continue;
     for (const result of await measure(cell, contenders)) console.log(line.of(label, result));
+  }
+  if (options.cold) {
+    const { unloaded, started } = await coldStarts(folder, linear(20), 7);
+    console.log(`\nfirst answer of a model that is not loaded: ${spread(unloaded)}`);
+    console.log(`first answer of a process that starts:       ${spread(started)}`);
   }
   console.log(`\nload at the end ${loadavg()[0]?.toFixed(1)}`);
 } finally {
@@ -133,16 +144,34 @@ async function startAll(client: Client): Promise<Contender[]> {
   return [...contenders, ...(await startPeers({ client, environments, folder, models }, isWanted))];
 }
 
-/** The first round warms up and is not counted. */
+/**
+ * Until a server has answered so often that it is as fast as it gets: code that V8 has not optimised yet costs several
+ * times what it costs later. Slow servers are not waited for that long.
+ */
+async function warmUp({ name, measure }: Contender, model: string, payload: Payload): Promise<void> {
+  const what = `${name}\n${model}\n${payload.name}`;
+  if (warm.has(what)) return;
+  const isNew = !warm.has(name);
+  warm.add(name).add(what);
+  let left = isNew ? 15_000 : 1500;
+  const untilMs = performance.now() + (isNew ? 10_000 : 3000);
+  while (left > 0 && performance.now() < untilMs) {
+    const measured = await measure(model, payload, { connections: 64, durationMs: 1000 });
+    if (measured === undefined) return;
+    left -= measured.perSecond;
+  }
+}
+
 async function measure(
   { model, payload, connections }: Cell,
   contenders: readonly Contender[],
 ): Promise<Result[]> {
   const measured = new Map<string, Measurement[]>();
-  for (let round = 0; round <= rounds; round++) {
+  for (const contender of contenders) await warmUp(contender, model, payload);
+  for (let round = 0; round < rounds; round++) {
     for (const { name, measure } of contenders) {
       const measurement = await measure(model, payload, { connections, durationMs });
-      if (measurement === undefined || round === 0) continue;
+      if (measurement === undefined) continue;
       measured.set(name, [...(measured.get(name) ?? []), measurement]);
     }
   }

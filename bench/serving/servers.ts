@@ -1,7 +1,8 @@
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { family, helper, run } from "./children.ts";
+import { family, helper, node, run, stripped } from "./children.ts";
 import type { LoadRequest, Measurement } from "./client.process.ts";
 import type { Payload } from "./payloads.ts";
 import type { RawRequest } from "./raw.process.ts";
@@ -20,8 +21,6 @@ export type Client = (request: LoadRequest) => Promise<Measurement>;
 
 const here = import.meta.dirname;
 const root = path.dirname(path.dirname(here));
-const node = [process.execPath, "--disable-warning=ExperimentalWarning"];
-const stripped = ["--import", path.join(root, "tools/stripped.mjs")];
 
 /** A contender behind HTTP. */
 export function http(
@@ -137,11 +136,11 @@ export async function functions(
 export async function listening(
   command: readonly string[],
   env: Record<string, string>,
-): Promise<{ url: string; pid: number }> {
+): Promise<{ readonly url: string; readonly pid: number; readonly child: ChildProcess }> {
   const { child, output } = run("server", command, { env });
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 50) {
     const url = /listens on\s+(http:\/\/\S+)/.exec(output())?.[1];
-    if (url !== undefined) return { url, pid: child.pid ?? 0 };
+    if (url !== undefined) return { url, child, pid: child.pid ?? 0 };
     if (child.exitCode !== null) break;
     await sleep(50);
   }
@@ -158,7 +157,11 @@ async function directory(name: string): Promise<string> {
 }
 
 /** Through MLflow's API, as a client would. */
-async function register(url: string, { name, bytes }: Model, headers: Record<string, string>): Promise<void> {
+export async function register(
+  url: string,
+  { name, bytes }: Model,
+  headers: Record<string, string>,
+): Promise<void> {
   const mlflow = "/api/2.0/mlflow";
   const created = { experiment_id: "0", start_time: Date.now() };
   const { run } = await ask(url, "POST", `${mlflow}/runs/create`, created, headers);

@@ -31,6 +31,12 @@ export function summary(measured: ReadonlyMap<string, readonly Measurement[]>): 
   }));
 }
 
+/** `median (least to most)`, in milliseconds. */
+export function spread(values: readonly number[]): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return `${median(values).toFixed(0)} ms (${least.toFixed(0)} to ${most.toFixed(0)}, ${values.length} times)`;
+}
+
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

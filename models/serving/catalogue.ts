@@ -1,6 +1,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { isKetlineError, notFound } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import type { ModelSource, ServableVersion } from "./model-source.ts";
 import type { Deployment, Shadow, Variant } from "./schemas.ts";
 import type { DeploymentStore } from "./store.ts";
@@ -27,7 +28,8 @@ export interface Catalogue {
 }
 
 const maxAgeMs = 1000;
-const maxRemembered = 100_000;
+/** More than are loaded; asking the registry again costs little beside loading a model. */
+const mostRemembered = 5000;
 
 export interface CatalogueOptions {
   readonly store: DeploymentStore;
@@ -38,7 +40,7 @@ export interface CatalogueOptions {
 
 export function createCatalogue({ store, models, clock, logger }: CatalogueOptions): Catalogue {
   const deployments = new Map<string, Deployment>();
-  const versions = new Map<string, Promise<ServableVersion | null>>();
+  const versions = new BoundedMap<string, Promise<ServableVersion | null>>(mostRemembered);
   let changeNumber = -1;
   let registryRevision = -1;
   let checkedMs = Number.NEGATIVE_INFINITY;
@@ -82,7 +84,6 @@ export function createCatalogue({ store, models, clock, logger }: CatalogueOptio
     let answer = versions.get(key);
     if (answer === undefined) {
       answer = ask().then(essence);
-      if (versions.size >= maxRemembered) versions.clear();
       versions.set(key, answer);
       const forget = () => {
         if (versions.get(key) === answer) versions.delete(key);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../shared/clock.ts";
 import { type KetlineError, unavailable } from "../../shared/errors.ts";
+import { BoundedMap } from "./bounded-map.ts";
 
 /** Keeps apart what harms: models that ended their process, and for a moment those that cannot be loaded. */
 export interface Quarantine {
@@ -18,7 +19,8 @@ const strikeMemoryMs = 10 * 60_000;
 const firstPauseMs = 30_000;
 const longestPauseMs = 15 * 60_000;
 const refusalMs = 10_000;
-const maxRemembered = 10_000;
+/** How many are remembered. */
+export const mostRefused = 5000;
 
 interface Suspect {
   strikes: number;
@@ -28,13 +30,7 @@ interface Suspect {
 }
 
 export function createQuarantine(clock: Clock): Quarantine {
-  const suspects = new Map<string, Suspect>();
-  const remember = (key: string, suspect: Suspect) => {
-    suspects.delete(key);
-    suspects.set(key, suspect);
-    const [oldest] = suspects.keys();
-    if (suspects.size > maxRemembered && oldest !== undefined) suspects.delete(oldest);
-  };
+  const suspects = new BoundedMap<string, Suspect>(mostRefused);
   const standing = (key: string): KetlineError | undefined => {
     const suspect = suspects.get(key);
     if (suspect?.error === undefined) return undefined;
@@ -50,7 +46,7 @@ export function createQuarantine(clock: Clock): Quarantine {
       const recent = before !== undefined && nowMs - before.lastMs < strikeMemoryMs ? before.strikes : 0;
       const strikes = recent + 1;
       const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (strikes - strikesAllowed - 1));
-      remember(key, {
+      suspects.set(key, {
         strikes,
         lastMs: nowMs,
         untilMs: strikes > strikesAllowed ? nowMs + pauseMs : 0,
@@ -61,7 +57,7 @@ export function createQuarantine(clock: Clock): Quarantine {
     },
     refuse(key, error) {
       const { strikes, lastMs, untilMs } = suspects.get(key) ?? { strikes: 0, lastMs: clock(), untilMs: 0 };
-      remember(key, { strikes, lastMs, untilMs: Math.max(untilMs, clock() + refusalMs), error });
+      suspects.set(key, { strikes, lastMs, untilMs: Math.max(untilMs, clock() + refusalMs), error });
     },
     check(key) {
       const error = standing(key);

@@ -2,12 +2,13 @@ import path from "node:path";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { invalid, isKetlineError, type KetlineError, unavailable } from "../../shared/errors.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import type { HostAnswer } from "./host-messages.ts";
 import { type AskOptions, createHosts, type Host } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
 import { createModelFiles } from "./model-files.ts";
 import type { ModelSource, ServableVersion } from "./model-source.ts";
-import { createQuarantine } from "./quarantine.ts";
+import { createQuarantine, mostRefused } from "./quarantine.ts";
 import { defaultInlineRule, type InlineRule, openServedModel, type ServedModel } from "./served-model.ts";
 
 /** The model versions that are loaded: as many as fit, the others on demand. */
@@ -99,8 +100,8 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
   });
   /** In the order of use, the least recently used first. */
   const entries = new Map<string, Entry>();
-  /** Of each version that was ever asked for here: the key that it had last. */
-  const keys = new Map<string, string>();
+  /** Of the versions that were loaded last, or could not be: the key that each had. */
+  const keys = new BoundedMap<string, string>(limits.maxCount + mostRefused);
   let bytes = 0;
 
   const retire = (key: string, entry: Entry) => {

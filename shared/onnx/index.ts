@@ -13,7 +13,6 @@ export {
   encodeModel,
   modelExternalData,
   modelMetadata,
-  modelNodes,
   modelOperators,
   setModelMetadata,
 } from "./model.ts";

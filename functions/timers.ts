@@ -22,6 +22,7 @@ const schedules: Readonly<Record<string, string>> = {
   "serving-batch-sweep": "0 43 3 * * *",
   "serving-retention": "0 17 3 * * *",
   "serving-rollouts": "*/30 * * * * *",
+  "transfer-credentials": "30 * * * * *",
 };
 
 for (const [name, schedule] of Object.entries(schedules)) {

@@ -32,8 +32,6 @@ export function run(
     ...options,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
-    // A group of its own: what a server forks ends with it.
-    detached: true,
   });
   started.push(child);
   let output = "";
@@ -92,12 +90,14 @@ export async function endChild(child: ChildProcess): Promise<void> {
 function end(child: ChildProcess): boolean {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
   child.removeAllListeners("exit");
-  try {
-    return process.kill(child.connected ? child.pid : -child.pid, "SIGKILL");
-  } catch {
-    // It ended by itself.
-    return false;
+  for (const pid of family(child.pid).reverse()) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
   }
+  return true;
 }
 
 /** A process with all that it started. */

@@ -93,6 +93,12 @@ const folder = await mkdtemp(path.join(tmpdir(), "ketline-bench-"));
 const sink = createServer((request, response) => {
   request.resume().on("end", () => response.end("{}"));
 }).listen(0, "127.0.0.1");
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    endChildren();
+    process.exit(1);
+  });
+}
 try {
   useFolder(folder);
   for (const { name, bytes } of models) await writeFile(path.join(folder, `${name}.onnx`), bytes);

@@ -3,10 +3,12 @@ import { createRegistry, type Registry, registryMigrations } from "../../../mode
 import { selectEvents } from "../../../models/registry/store/events.ts";
 import type { RegistryTables } from "../../../models/registry/store/tables.ts";
 import { createTracking, trackingMigrations } from "../../../models/tracking/index.ts";
-import type { BlobStore } from "../../../shared/blobs/index.ts";
+import { createFileStore } from "../../../shared/blobs/file-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { systemActor } from "../../../shared/identity/actor.ts";
+import { testSigningKey } from "../../support/application.ts";
 import { databaseCases } from "../../support/databases.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const actor = systemActor("writers");
 const versions = 4;
@@ -14,12 +16,14 @@ const versions = 4;
 describe.each(databaseCases())("many writers of one registry on $name", ({ open }) => {
   let database: Database;
   let registry: Registry;
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
   beforeAll(async () => {
+    directory = await temporaryDirectory();
     database = await open([...trackingMigrations, ...registryMigrations]);
     let now = 0;
     const ground = {
       database,
-      blobs: null as unknown as BlobStore, // no files in this test
+      blobs: await createFileStore({ directory: directory.path, signingKey: testSigningKey }),
       clock: () => ++now,
       audit: { record: async () => undefined },
     };
@@ -29,7 +33,10 @@ describe.each(databaseCases())("many writers of one registry on $name", ({ open 
       await registry.createVersion({ name: "m", source: "s3://bucket/m", actor });
     }
   });
-  afterAll(() => database?.close());
+  afterAll(async () => {
+    await database?.close();
+    await directory.remove();
+  });
 
   it("lose no move of an alias, and tell a history without a gap", async () => {
     const writers = Array.from({ length: 16 }, async (_, writer) => {

@@ -159,8 +159,8 @@ async function warmUp({ name, measure }: Contender, model: string, payload: Payl
   if (warm.has(what)) return;
   const isNew = !warm.has(name);
   warm.add(name).add(what);
-  let left = isNew ? 15_000 : 1500;
-  const untilMs = performance.now() + (isNew ? 10_000 : 3000);
+  let left = isNew ? 40_000 : 1500;
+  const untilMs = performance.now() + (isNew ? 20_000 : 3000);
   while (left > 0 && performance.now() < untilMs) {
     const measured = await measure(model, payload, { connections: 64, durationMs: 1000 });
     if (measured === undefined) return;

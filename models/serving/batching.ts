@@ -27,6 +27,9 @@ export interface BatchResult {
   readonly elements: number;
 }
 
+/** Of a joined run: beyond it, copying the rows together costs more than a run of their own. */
+const maxJoinedElements = 2 ** 14;
+
 interface Waiting {
   readonly inputs: Tensors;
   readonly outputs: readonly string[];
@@ -136,9 +139,10 @@ function split([first, ...others]: readonly Waiting[], fits: (elements: number) 
   const rest: Waiting[] = [];
   let elements = first.elements;
   for (const other of others) {
-    if (canShare(first, other) && fits(elements + other.elements)) {
+    const sum = elements + other.elements;
+    if (sum <= maxJoinedElements && canShare(first, other) && fits(sum)) {
       group.push(other);
-      elements += other.elements;
+      elements = sum;
     } else rest.push(other);
   }
   return { first, group, rest };

@@ -187,6 +187,17 @@ describe("the batcher", () => {
     expect(runs.map((run) => run.rows)).toEqual([1, 4, 3]);
   });
 
+  it("leaves large requests alone, whose copying costs more than a run", async () => {
+    const { runs, session } = rowModel();
+    const batcher = createBatcher(session, always);
+    const large = Array.from({ length: 100 }, () => new Array<number>(100).fill(1));
+    const small = [new Array<number>(100).fill(1)];
+    await Promise.all(
+      [small, large, large, small, small].map((rows) => batcher.run(request(rows), ["sum"], patient)),
+    );
+    expect(runs.map(({ rows }) => rows)).toEqual([1, 102, 100]);
+  });
+
   it("never joins a request without rows", async () => {
     const { runs, session } = rowModel();
     const batcher = createBatcher(session, always);

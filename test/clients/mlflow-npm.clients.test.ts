@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listen, type MlflowGround, mlflowGround } from "../support/mlflow.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 
 const folder = fileURLToPath(new URL("./npm-mlflow", import.meta.url));
 
@@ -39,31 +40,20 @@ function isInstalled(): boolean {
 describe.skipIf(!isInstalled())("npm's client of MLflow", () => {
   let ground: MlflowGround;
   let server: { url: string; close(): Promise<void> };
-  let output = "";
-  let results: Map<string, { ok: boolean; error?: string }>;
+  let scenario: Scenario;
 
   beforeAll(async () => {
     ground = await mlflowGround({ KETLINE_LOG_LEVEL: "warn" });
     server = await listen(ground);
     const run = promisify(execFile)(process.execPath, [`${folder}/scenario.cjs`, server.url]);
-    output = (await run).stdout;
-    const lines = output.split("\n").filter((line) => line.startsWith('{"step"'));
-    results = new Map(lines.map((line) => JSON.parse(line)).map((result) => [result.step, result]));
+    scenario = readScenario(await run);
   });
   afterAll(async () => {
     await server?.close();
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output.slice(-4000)).toBeDefined();
-    expect(result?.ok, result?.error).toBe(true);
-  });
-
-  it("has no step that this list forgets", () => {
-    expect([...results.keys()]).toEqual(steps);
-  });
+  itTakes(steps, () => scenario);
 
   it("never meets a server error", () => {
     expect(ground.logged.filter((line) => line.msg === "request failed")).toEqual([]);

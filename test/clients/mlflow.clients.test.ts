@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listen, type MlflowGround, mlflowGround } from "../support/mlflow.ts";
 import { mlflow2PythonPath, pythonPath, runPython } from "../support/python.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 
 const clients = [
   { version: 3, python: pythonPath() },
@@ -40,19 +41,12 @@ const sinceVersion3 = [
   "webhooks are told what happens and signed",
 ];
 
-interface StepResult {
-  readonly step: string;
-  readonly ok: boolean;
-  readonly error?: string;
-}
-
 describe.each(clients)("the stock Python client of MLflow $version", ({ version, python }) => {
   if (python === undefined) return it.skip("is not installed", () => undefined);
   const steps = allSteps.filter((step) => version >= 3 || !sinceVersion3.includes(step));
   let ground: MlflowGround;
   let server: { url: string; close(): Promise<void> };
-  let results: Map<string, StepResult>;
-  let output = "";
+  let scenario: Scenario;
 
   beforeAll(async () => {
     ground = await mlflowGround({ KETLINE_LOG_LEVEL: "warn", KETLINE_WEBHOOK_ALLOW_PRIVATE: "true" });
@@ -60,11 +54,7 @@ describe.each(clients)("the stock Python client of MLflow $version", ({ version,
     const run = await runPython(python, "mlflow_scenario.py", [server.url], {
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
     });
-    output = `${run.stdout}\n${run.stderr}`;
-    const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));
-    results = new Map(
-      lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
-    );
+    scenario = readScenario(run);
   }, 900_000);
 
   afterAll(async () => {
@@ -72,15 +62,7 @@ describe.each(clients)("the stock Python client of MLflow $version", ({ version,
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output.slice(-4000)).toBeDefined();
-    expect(result?.ok, result?.error).toBe(true);
-  });
-
-  it("has no step that this list forgets", () => {
-    expect([...results.keys()]).toEqual(steps);
-  });
+  itTakes(steps, () => scenario);
 
   it("never meets a server error", () => {
     const failures = ground.logged.filter((line) => line.msg === "request failed");

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { listen } from "../support/mlflow.ts";
 import { pythonPath, runPython } from "../support/python.ts";
 import { type QuantumGround, quantumGround } from "../support/quantum.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 import { testAdminToken } from "../support/tokens.ts";
 
 const python = pythonPath();
@@ -27,17 +28,10 @@ const steps = [
   "is refused without a good key",
 ];
 
-interface StepResult {
-  readonly step: string;
-  readonly ok: boolean;
-  readonly error?: string;
-}
-
 describe.skipIf(python === undefined)("Azure Quantum's stock client for Python", () => {
   let ground: QuantumGround;
   let server: { url: string; close(): Promise<void> };
-  let results = new Map<string, StepResult>();
-  let output = "";
+  let scenario: Scenario;
 
   beforeAll(async () => {
     // The client sends its key in a header of its own, so the server must ask for one.
@@ -46,11 +40,7 @@ describe.skipIf(python === undefined)("Azure Quantum's stock client for Python",
     server = await listen(ground);
     ground.runner.start();
     const run = await runPython(python!, "quantum_scenario.py", [server.url, testAdminToken]);
-    output = `${run.stdout}\n${run.stderr}`;
-    const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));
-    results = new Map(
-      lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
-    );
+    scenario = readScenario(run);
   }, 280_000);
 
   afterAll(async () => {
@@ -58,13 +48,5 @@ describe.skipIf(python === undefined)("Azure Quantum's stock client for Python",
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output).toBeDefined();
-    expect(result?.ok, result?.error).toBe(true);
-  });
-
-  it("does nothing that is not checked here", () => {
-    expect([...results.keys()]).toEqual(steps);
-  });
+  itTakes(steps, () => scenario);
 });

@@ -7,6 +7,7 @@ import { identityModel, linearModel } from "../models/serving/models.ts";
 import { type TestApplication, testGround } from "../support/application.ts";
 import { listen } from "../support/mlflow.ts";
 import { kservePythonPath, pythonPath, runPython } from "../support/python.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 
 const clients = [
   {
@@ -91,18 +92,11 @@ async function groundWithTwoModels(): Promise<TestApplication> {
   return ground;
 }
 
-interface StepResult {
-  readonly step: string;
-  readonly ok: boolean;
-  readonly error?: string;
-}
-
 describe.each(clients)("$client", ({ python, script, openGround, prepare, steps }) => {
   if (python === undefined) return it.skip("is not installed", () => undefined);
   let ground: TestApplication;
   let server: { url: string; close(): Promise<void> };
-  let results: Map<string, StepResult>;
-  let output = "";
+  let scenario: Scenario;
 
   beforeAll(async () => {
     ground = await openGround();
@@ -112,11 +106,7 @@ describe.each(clients)("$client", ({ python, script, openGround, prepare, steps 
       expect(prepared.exitCode, prepared.stderr.slice(-4000)).toBe(0);
     }
     const run = await runPython(python, script, [server.url, ground.directory]);
-    output = `${run.stdout}\n${run.stderr}`;
-    const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));
-    results = new Map(
-      lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
-    );
+    scenario = readScenario(run);
   }, 280_000);
 
   afterAll(async () => {
@@ -124,15 +114,7 @@ describe.each(clients)("$client", ({ python, script, openGround, prepare, steps 
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output.slice(-4000)).toBeDefined();
-    expect(result?.ok, result?.error).toBe(true);
-  });
-
-  it("has no step that this list forgets", () => {
-    expect([...results.keys()]).toEqual(steps);
-  });
+  itTakes(steps, () => scenario);
 
   it("never meets a server error", () => {
     expect(ground.logged.filter((line) => line.msg === "request failed")).toEqual([]);

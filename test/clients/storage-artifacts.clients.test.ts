@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Azurite, startAzurite } from "../support/azurite.ts";
 import { listen, type MlflowGround, mlflowGround } from "../support/mlflow.ts";
 import { mlflow2PythonPath, pythonPath, runPython } from "../support/python.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 
 /** The steps of storage_artifacts_scenario.py. */
 const steps = ["uploads a large file and gets the same bytes back", "uploads a small file in one piece"];
@@ -41,12 +42,6 @@ const cases = [
   { client: 2, python: python2, store: "azure", env: {}, expected: streamed },
 ];
 
-interface StepResult {
-  readonly step: string;
-  readonly ok: boolean;
-  readonly error?: string;
-}
-
 let azurite: Azurite | undefined;
 beforeAll(async () => {
   azurite = await startAzurite();
@@ -58,9 +53,8 @@ describe.each(cases)("MLflow $client over the $store store with $env", ({ python
   const seed = Math.floor(Math.random() * 2 ** 31);
   let ground: MlflowGround;
   let server: { url: string; close(): Promise<void> };
-  let results = new Map<string, StepResult>();
   let requests: unknown;
-  let output = "";
+  let scenario: Scenario;
 
   beforeAll(async () => {
     ground = await mlflowGround({
@@ -79,11 +73,9 @@ describe.each(cases)("MLflow $client over the $store store with $env", ({ python
       ...env,
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
     });
-    output = `seed ${seed}\n${run.stdout}\n${run.stderr}`;
-    const lines = run.stdout.split("\n").filter((line) => line.startsWith("{"));
-    const parsed = lines.map((line) => JSON.parse(line) as StepResult | { requests: object });
-    results = new Map(parsed.flatMap((line) => ("step" in line ? [[line.step, line]] : [])));
-    requests = parsed.flatMap((line) => ("requests" in line ? [line.requests] : []))[0];
+    scenario = readScenario({ ...run, stderr: `seed ${seed}\n${run.stderr}` });
+    const counted = run.stdout.split("\n").find((line) => line.startsWith('{"requests"'));
+    requests = counted === undefined ? {} : JSON.parse(counted).requests;
   }, 280_000);
 
   afterAll(async () => {
@@ -91,14 +83,10 @@ describe.each(cases)("MLflow $client over the $store store with $env", ({ python
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output).toBeDefined();
-    expect(result?.ok, `${result?.error}\n${output}`).toBe(true);
-  });
+  itTakes(steps, () => scenario);
 
   it("takes the way that was asked for or announced", () => {
     const { other, ...seen } = requests as Record<string, number>;
-    expect(seen, output).toEqual(expected);
+    expect(seen, scenario.output).toEqual(expected);
   });
 });

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { createBlobEndpoint, createBlobLinks } from "../../shared/blobs/index.ts";
 import { type TestApplication, testGround } from "../support/application.ts";
 import { listen } from "../support/mlflow.ts";
 import { pythonPath, runPython } from "../support/python.ts";
+import { itTakes, readScenario, type Scenario } from "../support/scenario.ts";
 
 const python = pythonPath();
 
@@ -18,17 +19,10 @@ const steps = [
   "hears what is not served",
 ];
 
-interface StepResult {
-  readonly step: string;
-  readonly ok: boolean;
-  readonly error?: string;
-}
-
 describe.skipIf(python === undefined)("Azure's stock storage client for Python", () => {
   let ground: TestApplication;
   let server: { url: string; close(): Promise<void> };
-  let results = new Map<string, StepResult>();
-  let output = "";
+  let scenario: Scenario;
 
   beforeAll(async () => {
     const links = createBlobLinks({ signingKey: "k".repeat(32), clock: Date.now });
@@ -44,11 +38,7 @@ describe.skipIf(python === undefined)("Azure's stock storage client for Python",
       links.blobUrl("shared/one", { ...access, method: "PUT" }),
       links.blobUrl("shared/one", { ...access, method: "GET" }),
     ]);
-    output = `${run.stdout}\n${run.stderr}`;
-    const lines = run.stdout.split("\n").filter((line) => line.startsWith('{"step"'));
-    results = new Map(
-      lines.map((line) => JSON.parse(line) as StepResult).map((result) => [result.step, result]),
-    );
+    scenario = readScenario(run);
   }, 280_000);
 
   afterAll(async () => {
@@ -56,13 +46,5 @@ describe.skipIf(python === undefined)("Azure's stock storage client for Python",
     await ground?.close();
   });
 
-  it.each(steps)("%s", (step) => {
-    const result = results.get(step);
-    expect(result, output).toBeDefined();
-    expect(result?.ok, result?.error).toBe(true);
-  });
-
-  it("does nothing that is not checked here", () => {
-    expect([...results.keys()]).toEqual(steps);
-  });
+  itTakes(steps, () => scenario);
 });

@@ -14,6 +14,16 @@ export type ErrorKind =
   | "unavailable"
   | "timeout";
 
+/** Mistakes in the request: they say nothing about what it was sent to. */
+export const callersFaults: ReadonlySet<string> = new Set<ErrorKind>([
+  "invalid",
+  "not_found",
+  "too_large",
+  "unsupported",
+  "precondition_failed",
+  "conflict",
+]);
+
 export interface ErrorDetails {
   /** The part of the request at fault, as the caller wrote it, e.g. `inputs[0].shape`. */
   readonly field?: string;

@@ -1,3 +1,4 @@
+import { callersFaults } from "../../shared/errors.ts";
 import type { Prediction } from "../serving/index.ts";
 import { directly } from "./captured.ts";
 import { hasInvalidOutput } from "./captured-tensors.ts";
@@ -21,15 +22,6 @@ export interface TrafficMinute {
 }
 
 const minuteMs = 60_000;
-/** Mistakes of the caller say nothing about the deployment. */
-const callersFault = new Set([
-  "invalid",
-  "not_found",
-  "too_large",
-  "unsupported",
-  "precondition_failed",
-  "conflict",
-]);
 
 /** Counts predictions by minute. What was taken is counted again from nothing by nobody: minutes are whole sums. */
 export interface TrafficCounter {
@@ -60,7 +52,7 @@ export function createTrafficCounter(): TrafficCounter {
       changed.add(key);
       minute.requests++;
       if (prediction.status === "error") {
-        if (callersFault.has(prediction.errorKind ?? "internal")) minute.rejected++;
+        if (callersFaults.has(prediction.errorKind ?? "internal")) minute.rejected++;
         else minute.errors++;
         return;
       }

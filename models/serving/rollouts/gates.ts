@@ -1,3 +1,4 @@
+import { callersFaults } from "../../../shared/errors.ts";
 import { normalIsf } from "../../../shared/statistics/index.ts";
 import { proportion, proportionDifference } from "../comparison.ts";
 import { emptyTally, latencyQuantile, mergeTallies, type Tally } from "../tally.ts";
@@ -38,16 +39,6 @@ export function judgeGates(gates: readonly Gate[], evidence: Evidence): Verdict[
 }
 
 const judgedOnCopies: ReadonlySet<Signal> = new Set(["error_rate", "invalid_output_share", "agreement"]);
-
-/** Mistakes of the caller say nothing about a version by itself; against the champion's share they do. */
-const callersFault = new Set([
-  "invalid",
-  "not_found",
-  "too_large",
-  "unsupported",
-  "precondition_failed",
-  "conflict",
-]);
 
 /** Two-sided 99 %. */
 const z = normalIsf(0.005);
@@ -167,9 +158,10 @@ function measure(signal: Signal, ours: Tally, champions: Tally): { estimate: Est
   }
 }
 
+/** By themselves they say nothing about a version; against the champion's share they do. */
 function errorsOf({ errors }: Tally, withCallersFaults: boolean): number {
   return Object.entries(errors).reduce(
-    (sum, [kind, count]) => (withCallersFaults || !callersFault.has(kind) ? sum + count : sum),
+    (sum, [kind, count]) => (withCallersFaults || !callersFaults.has(kind) ? sum + count : sum),
     0,
   );
 }

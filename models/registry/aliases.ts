@@ -10,6 +10,7 @@ import {
   findNewest,
   findVersion,
   type LoadedVersion,
+  loadVersionAt,
   loadVersions,
   deleteAlias as remove,
   upsertAlias,
@@ -68,13 +69,10 @@ export async function findByAlias(
   alias: string,
 ): Promise<LoadedVersion | null> {
   const store = storeOf(context);
+  if (alias.toLowerCase() !== "latest") return (await loadVersionAt(store, name, alias)) ?? null;
   const model = await findModel(store, name);
-  if (model === undefined) return null;
-  const version =
-    alias.toLowerCase() === "latest"
-      ? await findNewest(store, model.model_uid)
-      : await findAlias(store, model.model_uid, alias);
-  if (version === undefined) return null;
+  const version = model === undefined ? undefined : await findNewest(store, model.model_uid);
+  if (model === undefined || version === undefined) return null;
   const [loaded] = await loadVersions(store, [versionUid(model.model_uid, version)]);
   return loaded ?? null;
 }

@@ -1,2 +1,3 @@
 export type { Database, Migration, SqlDialect } from "./database.ts";
+export { type Gathered, gatheredRows, gathering } from "./gathering.ts";
 export { databaseFrom, openDatabase } from "./open.ts";

@@ -1,4 +1,5 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
+import { type Gathered, gatheredRows, gathering } from "../../../shared/database/index.ts";
 import {
   type Comparison,
   isAnyOf,
@@ -172,12 +173,49 @@ export async function deleteAlias({ db }: Store, modelUid: string, alias: string
     .execute();
 }
 
-/** In the order of the ids that are asked for; unknown ones are left out. */
-export async function loadVersions(
+/** The version that an alias of a model stands at, by one statement: it is what serving and clients ask for most. */
+export function loadVersionAt(
+  store: Store,
+  model: string,
+  alias: string,
+): Promise<LoadedVersion | undefined> {
+  return loadOne(
+    store,
+    sql`registry_model g join registry_alias a on a.model_uid = g.model_uid and a.alias = ${alias}
+      join registry_version v on v.model_uid = g.model_uid and v.version = a.version where g.name = ${model}`,
+  );
+}
+
+async function loadOne(
   { db, dialect }: Store,
-  versionUids: readonly string[],
-): Promise<LoadedVersion[]> {
-  if (versionUids.length === 0) return [];
+  from: RawBuilder<unknown>,
+): Promise<LoadedVersion | undefined> {
+  const { all, array } = gathering[dialect];
+  const { rows } = await sql<
+    VersionRow & { name: string; tags: Gathered<[string, string]>; aliases: Gathered<string> }
+  >`
+    select v.*, g.name,
+      (select ${sql.raw(all)}(${sql.raw(array)}(key, value) order by key)
+        from registry_version_tag where version_uid = v.version_uid) as tags,
+      (select ${sql.raw(all)}(alias order by alias)
+        from registry_alias where model_uid = v.model_uid and version = v.version) as aliases
+    from ${from}`.execute(db);
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const tags = gatheredRows(row.tags).map(([key, value]) => ({ key, value }));
+  return { ...row, tags, aliases: gatheredRows(row.aliases) };
+}
+
+/** In the order of the ids that are asked for; unknown ones are left out. */
+export async function loadVersions(store: Store, versionUids: readonly string[]): Promise<LoadedVersion[]> {
+  const [only, second] = versionUids;
+  if (only === undefined) return [];
+  if (second === undefined) {
+    const from = sql`registry_version v join registry_model g on g.model_uid = v.model_uid where v.version_uid = ${only}`;
+    const loaded = await loadOne(store, from);
+    return loaded === undefined ? [] : [loaded];
+  }
+  const { db, dialect } = store;
   const rows = await db
     .selectFrom("registry_version as v")
     .innerJoin("registry_model as g", "g.model_uid", "v.model_uid")

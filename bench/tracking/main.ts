@@ -56,10 +56,12 @@ async function compare(title: string, postgres?: string): Promise<void> {
     if (!values["only-ketline"]) {
       servers.unshift(await startStock(python, await mkdtemp(`${directory}/stock-`), databases?.stock));
     }
+    console.log(`\n${title}, load ${load()}\n`);
+    for (const server of servers) await largeUpload(server);
     const grounds = new Map<Server, Ground>();
     for (const server of servers) grounds.set(server, await lay(server));
     await checkSame(servers, grounds);
-    console.log(`\n${title}, load ${load()}\n`);
+    console.log(`Load ${load()}\n`);
     console.log(
       "| call | stock p50 ms | p95 | CPU | Ketline p50 ms | p95 | CPU | times faster | times less CPU |",
     );
@@ -71,7 +73,11 @@ async function compare(title: string, postgres?: string): Promise<void> {
     ];
     for (const call of calls) console.log(row(call.name, await timed(call, servers, grounds)));
     await together(servers, grounds);
-    await memory(servers, grounds);
+    for (const server of servers) {
+      console.log(
+        `Memory of ${server.name} at the end, after all calls: ${server.residentMiB().toFixed(0)} MiB`,
+      );
+    }
   } finally {
     for (const server of servers) await server.stop();
     await databases?.drop();
@@ -133,6 +139,7 @@ async function checkSame(servers: readonly Server[], grounds: ReadonlyMap<Server
 }
 
 interface Times {
+  readonly perSecond: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
   /** Of the server, on all its threads, a call. */
@@ -172,7 +179,8 @@ async function timed(
   const times = new Map(
     [...all].map(([name, ms]) => {
       const cpuMs = (1000 * (cpu.get(name) ?? 0)) / ms.length;
-      return [name, { p50Ms: quantile(ms, 0.5), p95Ms: quantile(ms, 0.95), cpuMs }];
+      const perSecond = (1000 * ms.length) / ms.reduce((sum, one) => sum + one, 0);
+      return [name, { perSecond, p50Ms: quantile(ms, 0.5), p95Ms: quantile(ms, 0.95), cpuMs }];
     }),
   );
   return { times, ratio: quantile(ratios, 0.5) };
@@ -181,7 +189,7 @@ async function timed(
 function row(name: string, { times, ratio }: Awaited<ReturnType<typeof timed>>): string {
   const cells = ["stock", "ketline"].flatMap((server) => {
     const found = times.get(server);
-    return found === undefined ? ["–", "–", "–"] : [found.p50Ms, found.p95Ms, found.cpuMs].map(figure);
+    return found === undefined ? ["–", "–", "–"] : [found.perSecond, found.p50Ms, found.p95Ms].map(figure);
   });
   const cpuRatio = (times.get("stock")?.cpuMs ?? Number.NaN) / (times.get("ketline")?.cpuMs ?? Number.NaN);
   return `| ${[name, ...cells, figure(ratio), figure(cpuRatio)].join(" | ")} |`;
@@ -214,25 +222,23 @@ async function together(servers: readonly Server[], grounds: ReadonlyMap<Server,
   );
 }
 
-/** The most that a server holds while a gibibyte goes up, and what it holds before. */
-async function memory(servers: readonly Server[], grounds: ReadonlyMap<Server, Ground>): Promise<void> {
-  for (const server of servers) {
-    const before = server.residentMiB();
-    let peak = before;
-    const timer = setInterval(() => {
-      peak = Math.max(peak, server.residentMiB());
-    }, 50);
-    const client = createHttpClient(server.url);
-    const { runId } = grounds.get(server) as Ground;
-    const started = performance.now();
-    await client.upload(`/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/large.bin`, 1024 * mib);
-    const seconds = (performance.now() - started) / 1000;
-    clearInterval(timer);
-    client.close();
-    console.log(
-      `1 GiB up to ${server.name}: ${(1024 / seconds).toFixed(0)} MiB/s, memory ${before.toFixed(0)} MiB before, ${peak.toFixed(0)} MiB at most`,
-    );
-  }
+/** The most that a fresh server holds while a gibibyte goes up, and what it holds before. */
+async function largeUpload(server: Server): Promise<void> {
+  const before = server.residentMiB();
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, server.residentMiB());
+  }, 50);
+  const client = createHttpClient(server.url);
+  const { run_id: runId } = await createRun(client, "0");
+  const started = performance.now();
+  await client.upload(`/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/large.bin`, 1024 * mib);
+  const seconds = (performance.now() - started) / 1000;
+  clearInterval(timer);
+  client.close();
+  console.log(
+    `1 GiB up to ${server.name}: ${(1024 / seconds).toFixed(0)} MiB/s, memory ${before.toFixed(0)} MiB before, ${peak.toFixed(0)} MiB at most  `,
+  );
 }
 
 function quantile(values: readonly number[], q: number): number {

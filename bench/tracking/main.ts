@@ -62,9 +62,7 @@ async function compare(title: string, postgres?: string): Promise<void> {
     for (const server of servers) grounds.set(server, await lay(server));
     await checkSame(servers, grounds);
     console.log(`Load ${load()}\n`);
-    console.log(
-      "| call | stock p50 ms | p95 | CPU | Ketline p50 ms | p95 | CPU | times faster | times less CPU |",
-    );
+    console.log("| call | stock /s | p50 ms | p95 | Ketline /s | p50 ms | p95 | times faster | less CPU |");
     console.log("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     const calls = [
       ...metadataCalls,

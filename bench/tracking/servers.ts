@@ -23,7 +23,8 @@ const limitMs = 180_000;
 /** `mlflow server`, one worker of uvicorn, artifacts through the server. */
 export async function startStock(python: string, directory: string, postgres?: string): Promise<Server> {
   const port = await freePort();
-  const database = postgres?.replace(/^postgres(ql)?:/, "postgresql+psycopg2:") ?? `sqlite:///${directory}/mlflow.db`;
+  const database =
+    postgres?.replace(/^postgres(ql)?:/, "postgresql+psycopg2:") ?? `sqlite:///${directory}/mlflow.db`;
   await mkdir(`${directory}/artifacts`, { recursive: true });
   const args = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"];
   args.push("--backend-store-uri", database, "--artifacts-destination", `${directory}/artifacts`);

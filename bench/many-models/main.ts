@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { randomSource } from "../../test/support/random.ts";
 import { type Access, access, ask, uniform, zipf } from "./access.ts";
 import { createHttpClient, each, type HttpClient } from "./http-client.ts";
 import { modelOf, nameOf } from "./models.ts";
@@ -31,7 +32,7 @@ const { values } = parseArgs({
 });
 const count = Number(values.models);
 const limitMiB = Number(values.limit);
-const random = draws(Number(values.seed));
+const random = randomSource(Number(values.seed)).uniform;
 
 const faults: string[] = [];
 let hasHeader = false;
@@ -209,17 +210,4 @@ function reportStarts(starts: readonly { readonly first: number; readonly next: 
 
 function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}
-
-/** SplitMix32: the same numbers for the same seed. */
-function draws(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b9) | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state ^ (state >>> 16);
-    z = Math.imul(z, 0x21f0aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
 }

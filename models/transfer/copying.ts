@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { isMlflowError, type MlflowClient, MlflowError, type Run } from "../../clients/mlflow/index.ts";
+import {
+  isMissing,
+  isMlflowError,
+  type MlflowClient,
+  MlflowError,
+  type Run,
+} from "../../clients/mlflow/index.ts";
 import type { Tracking } from "../tracking/index.ts";
 import type { TransferRequest } from "./schemas.ts";
 import type { Item, ItemKind, TransferStore } from "./store.ts";
@@ -174,4 +180,14 @@ export async function forEachAtOnce<Item>(
   await Promise.all(active);
   if (failures.length > 0) throw failures[0];
   signal.throwIfAborted();
+}
+
+/** What is asked for, such as the copy that an earlier attempt made; undefined when somebody has removed it since. */
+export async function ifThere<Thing>(asked: Promise<Thing>): Promise<Thing | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }

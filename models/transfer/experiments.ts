@@ -1,7 +1,6 @@
-import type { Experiment, MlflowClient } from "../../clients/mlflow/index.ts";
-import { isMissing } from "../../clients/mlflow/index.ts";
+import type { Experiment } from "../../clients/mlflow/index.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
-import type { Copying, ExperimentPair } from "./copying.ts";
+import { type Copying, type ExperimentPair, ifThere } from "./copying.ts";
 import { freeName } from "./names.ts";
 
 /** What is to become of one experiment of the source. */
@@ -63,7 +62,7 @@ async function decide(plan: Plan, source: Experiment): Promise<PlannedExperiment
   const { target, ledger, request, signal } = plan;
   const key = `${source.experiment_id}@${source.creation_time ?? ""}`;
   const item = await ledger.find("experiment", key);
-  if (item?.target_id && (await stillThere(target, item.target_id, signal))) {
+  if (item?.target_id && (await ifThere(target.experiments.get(item.target_id, { signal })))) {
     return { source, key, to: { kind: "existing", id: item.target_id }, isOurs: true };
   }
   const sameName = await target.experiments.getByName(source.name, { signal });
@@ -80,16 +79,6 @@ async function decide(plan: Plan, source: Experiment): Promise<PlannedExperiment
     async (one) => (await target.experiments.getByName(one, { signal })) === null,
   );
   return { source, key, to: { kind: "new", name }, isOurs: true };
-}
-
-async function stillThere(target: MlflowClient, id: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    await target.experiments.get(id, { signal });
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
 }
 
 /** Makes the experiment, or opens the one that is there, ready to be written to. */

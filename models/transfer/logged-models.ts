@@ -1,11 +1,11 @@
 import type { LoggedModel, NewMetric } from "../../clients/mlflow/index.ts";
-import { isMissing } from "../../clients/mlflow/index.ts";
 import { copyArtifacts } from "./artifacts.ts";
 import {
   type Copying,
   type ExperimentPair,
   fingerprintOf,
   forEachAtOnce,
+  ifThere,
   isRefusal,
   sourceTags,
   targetRunOf,
@@ -41,7 +41,9 @@ async function copyLoggedModel(
   const { info, data } = model;
   const tags = info.tags.filter(({ key }) => key !== versionsTag);
   const fingerprint = fingerprintOf([info.status, info.source_run_id, tags, data]);
-  let copy = item?.target_id ? await findCopy(copying, item.target_id) : undefined;
+  let copy = item?.target_id
+    ? await ifThere(copying.target.loggedModels.get(item.target_id, { signal: copying.signal }))
+    : undefined;
   const isUnchanged = copy !== undefined && item?.fingerprint === fingerprint;
   copy ??= await makeModel(copying, pair, model, item);
   const { model_id } = copy.info;
@@ -65,15 +67,6 @@ async function copyLoggedModel(
     await ledger.settle("logged-model", info.model_id, pair.targetId, model_id, fingerprint);
   }
   tally.count("loggedModels", isUnchanged ? "unchanged" : "copied");
-}
-
-async function findCopy({ target, signal }: Copying, targetId: string): Promise<LoggedModel | undefined> {
-  try {
-    return await target.loggedModels.get(targetId, { signal });
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 async function makeModel(

@@ -1,5 +1,4 @@
 import type { DatasetInput, KeyValue, Metric, NewMetric, Run } from "../../clients/mlflow/index.ts";
-import { isMissing } from "../../clients/mlflow/index.ts";
 import { copyArtifacts } from "./artifacts.ts";
 import {
   type Copying,
@@ -7,6 +6,7 @@ import {
   ensureRun,
   fingerprintOf,
   forEachAtOnce,
+  ifThere,
   isRefusal,
   sourceTags,
   targetRunOf,
@@ -67,7 +67,9 @@ async function copyRun(
   const { artifact_uri: _, ...info } = run.info;
   const fingerprint = fingerprintOf({ ...run, info });
   let isUnchanged = item?.target_id != null && item.fingerprint === fingerprint;
-  let copy = item?.target_id ? await findCopy(copying, item.target_id) : undefined;
+  let copy = item?.target_id
+    ? await ifThere(copying.target.runs.get(item.target_id, { signal: copying.signal }))
+    : undefined;
   if (copy === undefined) {
     isUnchanged = false;
     if (item?.target_id) await ledger.forget("run", run_id);
@@ -89,16 +91,6 @@ async function copyRun(
     await ledger.settle("run", run_id, pair.targetId, targetId, fingerprint);
   }
   tally.count("runs", isUnchanged ? "unchanged" : "copied");
-}
-
-/** The copy that an earlier attempt made, unless somebody has removed it since. */
-async function findCopy({ target, signal }: Copying, targetId: string): Promise<Run | undefined> {
-  try {
-    return await target.runs.get(targetId, { signal });
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 async function fill(copying: Copying, run: Run, targetId: string): Promise<void> {

@@ -1,44 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "../../support/application.ts";
-import { type MlflowGround, mlflowGround } from "../../support/mlflow.ts";
+import type { MlflowGround } from "../../support/mlflow.ts";
 import { expectMlflowError } from "../../support/mlflow-errors.ts";
-
-interface Version {
-  name: string;
-  version: string;
-  current_stage: string;
-  source: string;
-  run_id: string;
-  description: string;
-  model_id?: string;
-  tags?: object[];
-  aliases?: string[];
-  last_updated_timestamp: number;
-}
+import { type VersionGround, versionGround } from "./version-ground.ts";
 
 let ground: MlflowGround;
-let count = 0;
+let newModel: VersionGround["newModel"];
+let register: VersionGround["register"];
+let get: VersionGround["get"];
 beforeAll(async () => {
-  ground = await mlflowGround();
+  ({ ground, newModel, register, get } = await versionGround());
 });
 afterAll(() => ground?.close());
-
-const newModel = async () => {
-  const name = `model ${++count}`;
-  await ground.ask("POST", "/registered-models/create", { name });
-  return name;
-};
-const register = async (name: string, fields: object = {}) =>
-  (
-    await ground.ask<{ model_version: Version }>("POST", "/model-versions/create", {
-      name,
-      source: "s3://bucket/model",
-      ...fields,
-    })
-  ).model_version;
-const get = async (name: string, version: string) =>
-  (await ground.ask<{ model_version: Version }>("GET", "/model-versions/get", { name, version }))
-    .model_version;
 const downloadUri = async (name: string, version: string) =>
   (await ground.ask<{ artifact_uri: string }>("GET", "/model-versions/get-download-uri", { name, version }))
     .artifact_uri;

@@ -23,7 +23,7 @@ const writers = Number(values.writers);
 const seed = Number(values.seed);
 const random = randomSource(seed).uniform;
 const shortestMs = 20;
-const longestMs = 1200;
+const longestMs = 2500;
 
 const data = await temporaryDirectory();
 const ledger = emptyLedger();
@@ -83,13 +83,16 @@ async function start(): Promise<ServerProcess> {
 }
 
 function sender({ url }: ServerProcess): Send {
-  return async (method, path, body) => {
+  return async (method, path, body, headers) => {
     let response: Response;
     let text: string;
     try {
       response = await fetch(`${url}${path}`, {
         method,
-        headers: { "content-type": body instanceof Buffer ? "application/octet-stream" : "application/json" },
+        headers: {
+          "content-type": body instanceof Buffer ? "application/octet-stream" : "application/json",
+          ...headers,
+        },
         body: body instanceof Buffer ? new Uint8Array(body) : JSON.stringify(body),
       });
       text = await response.text();

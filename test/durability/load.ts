@@ -6,7 +6,12 @@ import type { AcknowledgedRun, Ledger } from "./ledger.ts";
 export type Random = () => number;
 
 /** Sends one request; undefined when the server was gone before it answered. */
-export type Send = (method: string, path: string, body?: unknown) => Promise<unknown>;
+export type Send = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Readonly<Record<string, string>>,
+) => Promise<unknown>;
 
 /**
  * One client that writes until the server goes away. What was answered goes into the ledger; what was not, may have
@@ -116,11 +121,13 @@ const writeDeployment: Write = async (name, send, ledger) => {
   const source = `mlflow-artifacts:/0/kill/${model}`;
   const version = await send("POST", "/api/2.0/mlflow/model-versions/create", { name: model, source });
   if (version === undefined) return false;
+  let revision: number | undefined;
   for (const reason of ["first", "once more"]) {
     const spec = { variants: [{ name: "only", model, version: "1", weight: 100 }], reason };
-    const answer = await send("PUT", `/api/v1/deployments/${name}`, spec);
+    const expected = revision === undefined ? undefined : { "if-match": `"${revision}"` };
+    const answer = await send("PUT", `/api/v1/deployments/${name}`, spec, expected);
     if (answer === undefined) return false;
-    const { revision } = answer as { revision: number };
+    revision = (answer as { revision: number }).revision;
     ledger.deployments.set(name, (ledger.deployments.get(name) ?? new Set()).add(revision));
     ledger.acknowledged++;
   }

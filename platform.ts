@@ -87,10 +87,19 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const { maxUploadBytes } = config;
   const blobEndpoint = createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes });
   const queue = await openMessageQueue(config.queues, { database, clock });
-  const audit = createAuditLog({ database, clock });
+  const audit = createAuditLog({ database, clock, logger, retentionDays: config.retention.auditDays });
   const identity = createIdentity({ config, database, clock, audit });
   const workers = createWorkerPool({ threads: config.workerThreads });
-  const jobs = createJobs({ database, queue, clock, audit, logger, events });
+  const { retention } = config;
+  const jobs = createJobs({
+    database,
+    queue,
+    clock,
+    audit,
+    logger,
+    events,
+    retentionDays: retention.jobDays,
+  });
   const instanceId = `${hostname()}-${randomUUID().slice(0, 8)}`;
   const runner = createJobRunner({
     jobs,

@@ -8,9 +8,11 @@ import { flushCoalesced } from "./flush.ts";
  * invocation flushes before it ends.
  */
 const schedules: Readonly<Record<string, string>> = {
+  "audit-retention": "0 37 3 * * *",
   "blobs-sweep": "0 40 3 * * *",
   "tracking-uploads": "0 25 * * * *",
   "datasets-uploads-sweep": "0 23 * * * *",
+  "jobs-retention": "0 33 3 * * *",
   "jobs-sweep": "0 * * * * *",
   "monitoring-evaluate": "0 7 * * * *",
   "monitoring-prune": "0 41 3 * * *",

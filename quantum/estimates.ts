@@ -96,6 +96,7 @@ export function estimateKind(simulator: Simulator): JobKind<EstimateBody, Estima
     kind: "quantum.estimate",
     spec: EstimateBody,
     role: "contributor",
+    unneeded: async (ids) => ids,
     async run({ spec, signal, log }) {
       const estimates = (await simulator.estimate(programOf(spec), spec.parameters, { signal })).map(
         readEstimate,

@@ -27,6 +27,7 @@ export function minimiseKind(simulator: Simulator): JobKind<Spec, Minimum> {
     kind: "quantum.minimise",
     spec: MinimisationBody,
     role: "contributor",
+    unneeded: async (ids) => ids,
     async run({ spec, signal, log, progress }) {
       const program = programOf({ language: "qsharp", source: spec.source, files: spec.files });
       const evaluate = batchEvaluator(simulator, program, spec, { signal });

@@ -21,6 +21,8 @@ export function executeKind(local: LocalWorkspace, execute: Execute): JobKind<It
     spec: ItemSpec,
     role: "contributor",
     maxAttempts,
+    // What became of it stands in the workspace's own items.
+    unneeded: async (ids) => ids,
     async run({ spec: { workspace, id }, jobId, attempt, signal, progress }) {
       try {
         await execute({

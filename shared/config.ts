@@ -41,6 +41,16 @@ export interface Config {
   readonly jobConcurrency: number;
   /** Bytes that one upload may hold. */
   readonly maxUploadBytes: number;
+  /** For how many days what grows with use is kept; null: for ever. */
+  readonly retention: {
+    /** Captured predictions, with what was observed of them later. */
+    readonly predictionDays: number | null;
+    /** Jobs that have ended, with their log lines. */
+    readonly jobDays: number | null;
+    /** Deliveries of webhooks that have ended. */
+    readonly webhookDays: number | null;
+    readonly auditDays: number | null;
+  };
   readonly webhooks: {
     /** Whether they may go over http and to addresses that are not public: on a laptop, in a test, inside a network. */
     readonly allowPrivate: boolean;
@@ -62,6 +72,14 @@ const flag = z
   .default("false")
   .transform((text) => text === "true" || text === "1");
 const azureUrl = (hint: string) => z.url({ protocol: /^https?$/, error: `must be a URL such as ${hint}` });
+
+/** 0 keeps for ever. */
+const retentionDays = (byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d{1,5}$/, "must be a whole number of days, or 0 to keep for ever")
+    .default(String(byDefault))
+    .transform((days) => Number(days) || null);
 
 const Environment = z.object({
   KETLINE_DATA: z.string().min(1).default("./.ketline"),
@@ -113,6 +131,11 @@ const Environment = z.object({
     .int()
     .min(1024)
     .default(50 * 1024 ** 3),
+  // Longer than the longest window of a monitor, 31 days.
+  KETLINE_PREDICTION_RETENTION_DAYS: retentionDays(90),
+  KETLINE_JOB_RETENTION_DAYS: retentionDays(90),
+  KETLINE_WEBHOOK_RETENTION_DAYS: retentionDays(7),
+  KETLINE_AUDIT_RETENTION_DAYS: retentionDays(0),
   KETLINE_WEBHOOK_ALLOW_PRIVATE: flag,
   KETLINE_MODEL_MEMORY_MIB: z.coerce.number().int().min(8).max(1_000_000).default(1024),
   KETLINE_MODEL_HOSTS: z.coerce.number().int().min(1).max(16).default(2),
@@ -179,6 +202,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     workerThreads: variables.KETLINE_WORKER_THREADS,
     jobConcurrency: variables.KETLINE_JOB_CONCURRENCY,
     maxUploadBytes: variables.KETLINE_MAX_UPLOAD_BYTES,
+    retention: {
+      predictionDays: variables.KETLINE_PREDICTION_RETENTION_DAYS,
+      jobDays: variables.KETLINE_JOB_RETENTION_DAYS,
+      webhookDays: variables.KETLINE_WEBHOOK_RETENTION_DAYS,
+      auditDays: variables.KETLINE_AUDIT_RETENTION_DAYS,
+    },
     webhooks: { allowPrivate: variables.KETLINE_WEBHOOK_ALLOW_PRIVATE },
     models: {
       memoryBytes: variables.KETLINE_MODEL_MEMORY_MIB * 1024 ** 2,

@@ -68,6 +68,7 @@ export function evaluateJob(options: RunOptions): JobKind<EvaluateSpec, RunOutco
     kind: "monitoring.evaluate",
     spec: EvaluateSpec,
     role: "contributor",
+    unneeded: async (ids) => ids,
     run: async (context) => {
       const monitor = await options.monitors.get(context.spec.monitor);
       const { window } = context.spec;

@@ -26,7 +26,7 @@ export interface AuditFilter {
   readonly action?: string | undefined;
 }
 
-/** The SQL of the audit log: rows are added and read, never changed. */
+/** The SQL of the audit log: rows are added and read, never changed, and removed only for their age. */
 export function createAuditStore(database: Database) {
   const db = database.tables<Tables>();
   return {
@@ -46,6 +46,16 @@ export function createAuditStore(database: Database) {
       if (filter.action !== undefined) query = query.where("action", "=", filter.action);
       if (beforeId !== undefined) query = query.where("id", "<", beforeId);
       return query.orderBy("id", "desc").limit(limit).execute();
+    },
+
+    /** Removes up to `limit` entries from before an id, the oldest first. @returns how many it was. */
+    async deleteBefore(id: string, limit: number): Promise<number> {
+      const old = db.selectFrom("audit_entry").select("id").where("id", "<", id).orderBy("id").limit(limit);
+      const { numDeletedRows } = await db
+        .deleteFrom("audit_entry")
+        .where("id", "in", old)
+        .executeTakeFirstOrThrow();
+      return Number(numDeletedRows);
     },
   };
 }

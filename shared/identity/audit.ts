@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Capability } from "../capability.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../database/index.ts";
+import { keptSince, removeInPortions } from "../retention.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { redactValue } from "../telemetry/redaction.ts";
 import type { Actor, AuditEntry, AuditLog, Role } from "./actor.ts";
 import { auditRoutes } from "./audit-routes.ts";
@@ -24,6 +26,14 @@ export interface RecordedEntry {
   readonly reason: string | null;
 }
 
+export interface AuditOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger?: Pick<Logger, "info">;
+  /** For how many days entries are kept; for ever when null or not given. */
+  readonly retentionDays?: number | null;
+}
+
 export interface AuditBook extends AuditLog, Capability {
   /** Newest first; `filter.subject` is a prefix. */
   list(filter: AuditFilter, beforeId: string | undefined, limit: number): Promise<readonly RecordedEntry[]>;
@@ -33,13 +43,27 @@ export interface AuditBook extends AuditLog, Capability {
 const longestValue = 32 * 1024;
 
 /** The log of who changed what. Secrets in `before` and `after` are left out by the name of their property. */
-export function createAuditLog(options: { readonly database: Database; readonly clock: Clock }): AuditBook {
+export function createAuditLog(options: AuditOptions): AuditBook {
   const store = createAuditStore(options.database);
   const nextId = orderedIds();
   const book: AuditBook = {
     routes: [],
     jobKinds: [],
-    timers: [],
+    timers: [
+      {
+        name: "audit-retention",
+        schedule: "0 37 3 * * *",
+        async run() {
+          const { clock, logger, retentionDays = null } = options;
+          const beforeMs = keptSince(retentionDays, clock());
+          if (beforeMs === null) return;
+          const entries = await removeInPortions((most) => store.deleteBefore(timeOfId(beforeMs), most), {
+            clock,
+          });
+          if (entries > 0) logger?.info({ entries, beforeMs }, "old entries of the audit log were removed");
+        },
+      },
+    ],
     async record({ actor, action, subject, before, after, reason }: AuditEntry) {
       const atMs = options.clock();
       await store.insert({
@@ -70,10 +94,13 @@ function orderedIds(): (nowMs: number) => string {
   return (nowMs) => {
     count = nowMs > lastMs ? 0 : count + 1;
     lastMs = Math.max(lastMs, nowMs);
-    const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
-    return `${hex(lastMs, 12)}-${hex(count, 6)}-${randomBytes(4).toString("hex")}`;
+    return `${timeOfId(lastMs)}-${hex(count, 6)}-${randomBytes(4).toString("hex")}`;
   };
 }
+
+/** What the ids of a moment begin with; it sorts before them and after all earlier ones. */
+const timeOfId = (atMs: number) => hex(atMs, 12);
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 
 function encode(value: unknown): string | null {
   if (value === undefined) return null;

@@ -39,6 +39,11 @@ export interface JobKind<Spec = unknown, Result = unknown> {
   readonly maxAttempts?: number;
   /** One hour by default. */
   readonly timeoutMs?: number;
+  /**
+   * Which of these jobs, which ended long ago, no other row names any more: they are removed. Without it every job of the
+   * kind stays, as rows of its capability are shown by it, and loses only its log lines.
+   */
+  readonly unneeded?: (ids: readonly string[]) => Promise<readonly string[]>;
   run(context: JobContext<Spec>): Promise<Result>;
 }
 

@@ -8,8 +8,10 @@ import { conflict, forbidden, invalid, notFound } from "../errors.ts";
 import { invalidBySchema } from "../http/index.ts";
 import { type Actor, type AuditLog, allows } from "../identity/actor.ts";
 import type { MessageQueue } from "../queues/message-queue.ts";
+import { keptSince } from "../retention.ts";
 import { type Events, traceCarrier } from "../telemetry/index.ts";
 import type { Job, JobKind, Jobs, SubmitOptions } from "./job.ts";
+import { removeEndedJobs } from "./retention.ts";
 import { jobRoutes } from "./routes.ts";
 import {
   createJobStore,
@@ -32,6 +34,8 @@ export interface JobsOptions {
   readonly kinds?: readonly JobKind[];
   /** Told of every job that ended, whoever ended it. */
   readonly events?: Pick<Events, "jobEnded">;
+  /** For how many days ended jobs are kept; for ever when null or not given. */
+  readonly retentionDays?: number | null;
 }
 
 export interface LogLine {
@@ -127,6 +131,14 @@ export function createJobs(options: JobsOptions): JobBook {
         schedule: "0 * * * * *",
         run: async () => {
           await jobs.sweep();
+        },
+      },
+      {
+        name: "jobs-retention",
+        schedule: "0 33 3 * * *",
+        run: async () => {
+          const beforeMs = keptSince(options.retentionDays ?? null, clock());
+          if (beforeMs !== null) await removeEndedJobs({ store, kinds, clock, logger }, beforeMs);
         },
       },
     ],

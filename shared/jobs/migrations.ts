@@ -50,4 +50,10 @@ export const jobMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0011-jobs-ended",
+    async up(schema) {
+      await schema.schema.createIndex("job_ended").on("job").columns(["ended_ms", "id"]).execute();
+    },
+  },
 ];

@@ -3,6 +3,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import type { Config } from "../../../shared/config.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import type { AuditLog } from "../../../shared/identity/actor.ts";
+import { keptSince, removeInPortions } from "../../../shared/retention.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import { createDeliverer } from "./deliveries.ts";
 import { webhookRoutes } from "./routes.ts";
@@ -15,7 +16,7 @@ export interface WebhooksOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
-  readonly config: Pick<Config, "webhooks">;
+  readonly config: Pick<Config, "webhooks" | "retention">;
   /** Encrypts the webhooks' secrets. */
   readonly signingKey: string;
   /** Draws the random half of pauses: from 0 up to, not including, 1; `Math.random` by default. */
@@ -33,9 +34,6 @@ export interface Webhooks extends Capability {
 }
 
 const defaultTimeoutMs = 15_000;
-/** How long deliveries are kept after they ended. */
-const keptMs = 7 * 24 * 3600_000;
-const prunedAtOnce = 1000;
 
 /**
  * MLflow's webhooks. The registry writes a delivery into its own transaction for each event that a webhook wants
@@ -64,8 +62,11 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
         name: "registry-webhooks-prune",
         schedule: "0 29 3 * * *",
         run: async () => {
-          const beforeMs = clock() - keptMs;
-          while ((await store.prune(beforeMs, prunedAtOnce)) === prunedAtOnce);
+          const beforeMs = keptSince(config.retention.webhookDays, clock());
+          if (beforeMs === null) return;
+          const deliveries = await removeInPortions((most) => store.prune(beforeMs, most), { clock });
+          if (deliveries > 0)
+            logger.info({ deliveries, beforeMs }, "old deliveries of webhooks were removed");
         },
       },
     ],

@@ -13,6 +13,7 @@ export function garbageJob(
     kind: "tracking.collect-garbage",
     spec: GarbageSpec,
     role: "admin",
+    unneeded: async (ids) => ids,
     timeoutMs: 12 * 60 * 60_000,
     async run({ spec, signal, actor, jobId, log, progress }) {
       const collector = createCollector(context, artifactUses, { spec, signal, progress });

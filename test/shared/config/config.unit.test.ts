@@ -25,6 +25,10 @@ describe("without any variable the configuration", () => {
     });
   });
 
+  it("keeps predictions and jobs a quarter, deliveries a week, and the audit log for ever", () => {
+    expect(config.retention).toEqual({ predictionDays: 90, jobDays: 90, webhookDays: 7, auditDays: null });
+  });
+
   it("listens on loopback only and sends telemetry nowhere", () => {
     expect(config).toMatchObject({ host: "127.0.0.1", port: 7071, telemetry: { exporting: false } });
     expect(identityConfigured(config)).toBe(false);
@@ -41,6 +45,16 @@ describe("the configuration", () => {
       database: { file: "/var/lib/ketline/ketline.db" },
       blobs: { directory: "/var/lib/ketline/blobs" },
     });
+  });
+
+  it("keeps for ever what is to be kept 0 days, and refuses parts of a day", () => {
+    const days = { KETLINE_PREDICTION_RETENTION_DAYS: "0", KETLINE_AUDIT_RETENTION_DAYS: "365" };
+    expect(loadConfig(days).retention).toMatchObject({ predictionDays: null, auditDays: 365 });
+    for (const wrong of ["1.5", "-1", "never"]) {
+      expect(messageOf({ KETLINE_JOB_RETENTION_DAYS: wrong })).toMatch(
+        `KETLINE_JOB_RETENTION_DAYS="${wrong}": must be a whole number of days, or 0 to keep for ever`,
+      );
+    }
   });
 
   it("reads the stores of Azure", () => {

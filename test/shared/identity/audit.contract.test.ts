@@ -26,6 +26,20 @@ describe.each(databaseCases())("the audit log on $name", ({ open }) => {
   });
   const record = (action: string, subject: string) => audit.record({ actor: ada, action, subject });
 
+  it("is kept for ever, or for as many days as it is told to", async () => {
+    for (const subject of ["old", "older"]) await record("dataset.create", subject);
+    clock.advance(30 * 86_400_000);
+    await record("dataset.create", "young");
+    const runTimer = async (retentionDays: number | null) => {
+      const kept = createAuditLog({ database, clock, retentionDays });
+      for (const { run } of kept.timers) await run();
+      return (await audit.list({}, undefined, 10)).map(({ subject }) => subject);
+    };
+    expect(await runTimer(null)).toHaveLength(3);
+    expect(await runTimer(30)).toHaveLength(3);
+    expect(await runTimer(29)).toEqual(["young"]);
+  });
+
   it("says who changed what, from what to what, when and why", async () => {
     await audit.record({
       actor: ada,

@@ -41,13 +41,14 @@ export async function jobGround(
   database: Database,
   kinds: readonly JobKind[],
   clock: SettableClock = settableClock(),
+  more: { readonly retentionDays?: number } = {},
 ): Promise<JobGround> {
   const queue = await openMessageQueue({ kind: "database" }, { database, clock });
   const audit = createAuditLog({ database, clock });
   const logger = pino({ level: "silent" });
   const ended: JobGround["ended"] = [];
   const events = { jobEnded: (event: JobGround["ended"][number]) => void ended.push(event) };
-  const jobs = createJobs({ database, queue, clock, audit, logger, kinds, events });
+  const jobs = createJobs({ database, queue, clock, audit, logger, kinds, events, ...more });
   let runners = 0;
   return {
     database,

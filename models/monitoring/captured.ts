@@ -4,6 +4,10 @@ import { outputColumn } from "./columns.ts";
 /** The name under which predictions stand that asked a registered model without a deployment. */
 export const directly = "_direct";
 
+/** Below it lie the predictions, and below the other the profiles of their hours, in the same order of folders. */
+export const captureRoot = "capture/v1/";
+export const hoursRoot = "monitoring/hours/v1/";
+
 /** One captured prediction: a line of a JSON Lines blob. */
 export interface CapturedLine {
   readonly v: 1;
@@ -35,8 +39,8 @@ export interface Partition {
 
 /** `capture/v1/deployment=…/model=…/version=…/`: names are escaped, as a model's may hold anything but a slash. */
 export function partitionPrefix({ deployment, model, version, shadow }: Partition): string {
-  const root = shadow ? "capture/v1/shadow=" : "capture/v1/deployment=";
-  return `${root}${encodeURIComponent(deployment)}/model=${encodeURIComponent(model)}/version=${version}/`;
+  const root = shadow ? "shadow=" : "deployment=";
+  return `${captureRoot}${root}${encodeURIComponent(deployment)}/model=${encodeURIComponent(model)}/version=${version}/`;
 }
 
 /** `dt=2001-04-23/hh=07/`, in UTC. */

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 import type { LabelTask } from "./label.worker.ts";
 import type { LabelInput } from "./schemas.ts";
@@ -54,6 +55,20 @@ export function createLabelStore(database: Database) {
         }
         return stored;
       }),
+
+    /**
+     * Removes up to `limit` labels of predictions that were made before a time: nothing is observed of a prediction, nor
+     * told about it, before it was made. @returns how many it was.
+     */
+    async deleteBefore(beforeMs: number, limit: number): Promise<number> {
+      const { numAffectedRows = 0n } = await sql`
+        delete from monitoring_label where (request_id, row_index) in (
+          select request_id, row_index from monitoring_label
+          where observed_ms < ${beforeMs} or received_ms < ${beforeMs} limit ${limit})`.execute(
+        database.tables<Tables>(),
+      );
+      return Number(numAffectedRows);
+    },
 
     /** Nothing is observed of a prediction before it was made. */
     observedSince: async (fromMs: number): Promise<LabelTask["labels"]> => {

@@ -149,4 +149,14 @@ export const monitoringMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0504-monitoring-labels-received",
+    async up({ schema }) {
+      await schema
+        .createIndex("monitoring_label_received")
+        .on("monitoring_label")
+        .columns(["received_ms"])
+        .execute();
+    },
+  },
 ];

@@ -8,6 +8,7 @@ import type { Database } from "../../shared/database/index.ts";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import { keptSince } from "../../shared/retention.ts";
 import type { Datasets } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
@@ -25,6 +26,7 @@ import {
   createResultStore,
   type ResultPosition,
 } from "./result-store.ts";
+import { removePredictions, removeReferences } from "./retention.ts";
 import { monitoringRoutes } from "./routes.ts";
 import { capturedSeries, evaluateJob, windowEndFor } from "./runs.ts";
 import type {
@@ -48,7 +50,7 @@ export interface MonitoringOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
-  readonly config: Pick<Config, "codeVersion">;
+  readonly config: Pick<Config, "codeVersion" | "retention">;
   readonly serving: Pick<
     Serving,
     "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
@@ -147,6 +149,15 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     if (clock() - flushedMs >= flushEveryMs) await writeAll();
   };
 
+  const keptSinceMs = () => keptSince(options.config.retention.predictionDays, clock());
+
+  const removeOld = async (): Promise<void> => {
+    await traffic.prune(clock() - trafficKeptMs);
+    const beforeMs = keptSinceMs();
+    if (beforeMs !== null) await removePredictions({ ...options, labels }, beforeMs);
+    await removeReferences({ ...options, labels });
+  };
+
   const evaluation = evaluateJob({
     ...options,
     monitors,
@@ -154,6 +165,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     traffic,
     labels,
     actions,
+    keptSinceMs,
     flush: writeAll,
   });
 
@@ -213,11 +225,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
       { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
       { name: "monitoring-watch", schedule: "30 * * * * *", run: watchAll },
       { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
-      {
-        name: "monitoring-prune",
-        schedule: "0 41 3 * * *",
-        run: () => traffic.prune(clock() - trafficKeptMs),
-      },
+      { name: "monitoring-prune", schedule: "0 41 3 * * *", run: removeOld },
     ],
     flush,
 

@@ -10,6 +10,9 @@ import type { DatasetSlice, MonitorSpec } from "./schemas.ts";
 import type { SliceResult, SliceTask } from "./slice.worker.ts";
 import { readJson } from "./windows.ts";
 
+/** Below it lie profiles of slices, by dataset and version. */
+export const referencesRoot = "monitoring/references/v2/";
+
 export interface ReferenceSources {
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
@@ -81,7 +84,7 @@ async function sliceReference(
   const digest = createHash("sha256")
     .update(JSON.stringify(Object.entries(exact).sort()))
     .digest("hex");
-  const key = `monitoring/references/v1/${digest}.json`;
+  const key = `${referencesRoot}${slice.dataset}/${version}/${digest}.json`;
   const known = await readJson<ReferenceProfile>(sources.blobs, key);
   if (known !== null) return known;
   const result = await runSlice(sources, exact, undefined, signal);

@@ -139,6 +139,17 @@ export function createResultStore(database: Database) {
       return row?.window_end_ms;
     },
 
+    wasJudged: async (monitor: string, series: string, windowEndMs: number): Promise<boolean> => {
+      const row = await tables()
+        .selectFrom("monitor_result")
+        .select("result_version")
+        .where("monitor", "=", monitor)
+        .where("series", "=", series)
+        .where("window_end_ms", "=", windowEndMs)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
     signals: async (monitor: string) =>
       (
         await tables()

@@ -42,6 +42,8 @@ export interface RunOptions extends ReferenceSources {
   readonly traffic: TrafficStore;
   readonly labels: LabelStore;
   readonly actions: Actions;
+  /** The moment before which captured predictions are removed; null when they are kept for ever. */
+  readonly keptSinceMs: () => number | null;
   /** Writes out what this instance has captured, so that a run sees it. */
   readonly flush: () => Promise<void>;
 }
@@ -109,7 +111,8 @@ async function judgeCaptured(
   await options.flush();
   const windowEndMs = windowEndFor(context.spec.windowEndMs ?? options.clock());
   const windowStartMs = windowEndMs - monitor.windowHours * hourMs;
-  const windows = await capturedWindows(options, monitor.target, windowStartMs, windowEndMs);
+  const fromMs = await firstKept(options, context, monitor, windowStartMs, windowEndMs);
+  const windows = await capturedWindows(options, monitor.target, fromMs, windowEndMs);
   const [window, ...others] = windows;
   const traffic = await trafficIn(options, monitor, windowStartMs, windowEndMs);
   const base = {
@@ -138,6 +141,32 @@ async function judgeCaptured(
     drift: await judge(options, context, monitor, reference, parts),
     labelled: await labelledIn(options, context, window, windowStartMs),
   };
+}
+
+/**
+ * From when on there are predictions of a window.
+ *
+ * @throws conflict when there are none any more, or when a result that was made from all of them would be replaced by one
+ *   from what is left
+ */
+async function firstKept(
+  { keptSinceMs, results }: RunOptions,
+  context: JobContext<EvaluateSpec>,
+  monitor: Monitor,
+  fromMs: number,
+  toMs: number,
+): Promise<number> {
+  const keptMs = hourOf(keptSinceMs() ?? Number.NEGATIVE_INFINITY);
+  if (fromMs >= keptMs) return fromMs;
+  const since = new Date(keptMs).toISOString();
+  if (toMs <= keptMs || (await results.wasJudged(monitor.name, capturedSeries, toMs))) {
+    throw conflict(
+      `Predictions are kept since ${since}; the window that ended at ${new Date(toMs).toISOString()} began before, and ` +
+        "cannot be judged again. Give a windowEndMs that lies later.",
+    );
+  }
+  context.log(`Predictions are kept since ${since}: the window is judged by those.`);
+  return keptMs;
 }
 
 async function judgeSlice(

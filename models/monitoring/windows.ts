@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import type { BlobStat, BlobStore, LocalFile } from "../../shared/blobs/index.ts";
 import type { WorkerPool } from "../../shared/jobs/index.ts";
 import type { ReferenceProfile, WindowProfile } from "../../shared/statistics/index.ts";
-import { directly, hourMs, hourPath, type Partition, partitionPrefix } from "./captured.ts";
+import {
+  captureRoot,
+  directly,
+  hourMs,
+  hourPath,
+  hoursRoot,
+  type Partition,
+  partitionPrefix,
+} from "./captured.ts";
 import type { HourProfile, HourTask } from "./hour.worker.ts";
 import type { MonitorSpec } from "./schemas.ts";
 
@@ -109,8 +117,8 @@ async function hourProfile(
   hour: CapturedHour,
   signal: AbortSignal,
 ): Promise<HourProfile> {
-  const place = `${partitionPrefix(hour.partition)}${hourPath(hour.hourMs)}`.replace(/^capture\//, "");
-  const key = `monitoring/hours/${place}${reference.fingerprint}.json`;
+  const place = `${partitionPrefix(hour.partition)}${hourPath(hour.hourMs)}`.slice(captureRoot.length);
+  const key = `${hoursRoot}${place}${reference.fingerprint}.json`;
   const keys = hour.blobs.map((blob) => blob.key);
   // A batch that was written twice has another size or time, the same key.
   const written = hour.blobs.map((blob) => [blob.key, blob.sizeBytes]);
@@ -136,12 +144,12 @@ export async function readJson<Value>(blobs: Pick<BlobStore, "get">, key: string
 }
 
 async function partitionsOf(blobs: BlobStore, target: MonitorSpec["target"]): Promise<Partition[]> {
-  const root = "capture/v1/deployment=";
+  const root = `${captureRoot}deployment=`;
   if ("deployment" in target) {
     return partitionsUnder(blobs, target.deployment, `${root}${encodeURIComponent(target.deployment)}/`);
   }
   // The names of a prefix listing end at the slash: every deployment, and those who asked the model itself.
-  const deployments = [directly, ...(await namesUnder(blobs, "capture/v1/", "deployment="))];
+  const deployments = [directly, ...(await namesUnder(blobs, captureRoot, "deployment="))];
   const found: Partition[] = [];
   for (const deployment of new Set(deployments)) {
     const prefix = `${root}${encodeURIComponent(deployment)}/`;
@@ -166,17 +174,22 @@ async function partitionsUnder(
 }
 
 async function namesUnder(blobs: BlobStore, prefix: string, mark: string): Promise<string[]> {
-  const names: string[] = [];
+  const names = (await foldersUnder(blobs, prefix)).map((folder) => folder.slice(prefix.length, -1));
+  return names
+    .filter((name) => name.startsWith(mark))
+    .map((name) => decodeURIComponent(name.slice(mark.length)));
+}
+
+/** The prefixes one level below a prefix, each with its slash. */
+export async function foldersUnder(blobs: Pick<BlobStore, "list">, prefix: string): Promise<string[]> {
+  const folders: string[] = [];
   let cursor: string | undefined;
   do {
     const page = await blobs.list(prefix, { delimiter: "/", ...(cursor === undefined ? {} : { cursor }) });
-    for (const folder of page.prefixes) {
-      const name = folder.slice(prefix.length, -1);
-      if (name.startsWith(mark)) names.push(decodeURIComponent(name.slice(mark.length)));
-    }
+    folders.push(...page.prefixes);
     cursor = page.cursor;
   } while (cursor !== undefined);
-  return names;
+  return folders;
 }
 
 /** Listed day by day: one call for a day of one instance that flushes once a minute, not one for each hour. */

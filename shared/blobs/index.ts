@@ -6,6 +6,7 @@ export type {
   ListOptions,
   LocalFile,
 } from "./blob-store.ts";
+export { deleteBlobs } from "./deletions.ts";
 export { createBlobEndpoint } from "./endpoint.ts";
 export { createFileStore } from "./file-store.ts";
 export { type BlobLinks, createBlobLinks, type Permission } from "./links.ts";

@@ -1,4 +1,4 @@
-import type { BlobStat } from "../../../shared/blobs/blob-store.ts";
+import { type BlobStat, deleteBlobs } from "../../../shared/blobs/index.ts";
 import { storeOf, type TrackingContext, transact } from "../context.ts";
 import { findExperiment } from "../store/experiments.ts";
 import type { GarbageRow } from "../store/tables.ts";
@@ -18,7 +18,7 @@ import {
   selectGarbageExperiments,
   selectOwners,
 } from "./store.ts";
-import { deleteBlobs, keptAt, unnamedBlobs } from "./unnamed-blobs.ts";
+import { keptAt, unnamedBlobs } from "./unnamed-blobs.ts";
 
 const dayMs = 86_400_000;
 /** How many runs or models leave the world in one transaction, and how many rows of theirs in each of those after it. */

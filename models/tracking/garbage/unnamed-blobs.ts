@@ -5,7 +5,6 @@ import { pathsTo, type UsesInForce } from "./artifact-uses.ts";
 import { type Scope, selectOwners } from "./store.ts";
 
 const pageSize = 1000;
-const deletionsAtOnce = 8;
 
 export interface Search {
   /** A blob key prefix without a trailing slash. */
@@ -50,19 +49,6 @@ export async function* unnamedBlobs(
     }
     cursor = page.cursor;
   } while (cursor !== undefined);
-}
-
-/** @returns those that were there; one that another collector was faster to delete is counted by it. */
-export async function deleteBlobs(blobs: BlobStore, found: readonly BlobStat[]): Promise<BlobStat[]> {
-  const deleted = new Set<BlobStat>();
-  const rest = [...found];
-  const deleteSome = async () => {
-    for (let blob = rest.pop(); blob !== undefined; blob = rest.pop()) {
-      if (await blobs.delete(blob.key)) deleted.add(blob);
-    }
-  };
-  await Promise.all(Array.from({ length: deletionsAtOnce }, deleteSome));
-  return found.filter((blob) => deleted.has(blob));
 }
 
 /** The blob key prefix of an artifact URI; undefined for files that are kept elsewhere. */

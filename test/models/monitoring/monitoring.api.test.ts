@@ -744,4 +744,32 @@ describe("capture", () => {
     });
     expect((await blobs.list("capture/v1/deployment=_direct/")).blobs).toHaveLength(0);
   });
+
+  it("ends after the configured days; the results stay, and are not replaced by ones from nothing", async () => {
+    const made = await ground();
+    const { app, put, predictDay, timer, blobs, clock, evaluate } = made;
+    await put("drift");
+    predictDay(0);
+    await timer("monitoring-flush");
+    clock.advance(dayMs);
+    const first = await evaluate("drift");
+    expect(first).toMatchObject({ resultVersion: 1, drift: { verdict: "ok" } });
+    clock.advance(90 * dayMs);
+    await timer("monitoring-prune");
+    for (const root of ["capture/", "monitoring/hours/"]) expect((await blobs.list(root)).blobs).toEqual([]);
+    expect(made.logged).toContainEqual(
+      expect.objectContaining({ msg: "old captured predictions were removed" }),
+    );
+    const again = await call(app, "POST", "/api/v1/monitors/drift/evaluate", {
+      windowEndMs: first.windowEndMs,
+    });
+    await made.runner.drain();
+    const job = await made.jobs.get((again.body as { id: string }).id);
+    expect(job).toMatchObject({ state: "failed", attempt: 1 });
+    expect(job.error).toMatch(
+      /^Predictions are kept since 2026-01-06T00:00:00.000Z; .* cannot be judged again/,
+    );
+    const latest = await call(app, "GET", "/api/v1/monitors/drift/results/latest");
+    expect(latest.body).toEqual(first);
+  });
 });

@@ -198,4 +198,20 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     ]);
     expect(await store.observedSince(2001)).toEqual([]);
   });
+
+  it("remove labels of old predictions, some at a time", async () => {
+    const store = createLabelStore(await database());
+    const label = (rowIndex: number, observedAt: number) => ({
+      requestId: "r",
+      rowIndex,
+      value: 1,
+      observedAt,
+    });
+    await store.upsert([label(0, 1000), label(1, 1000), label(2, 2000), label(3, 5000)], 5000);
+    await store.upsert([label(4, 9000)], 1000);
+    expect(await store.deleteBefore(1000, 10)).toBe(0);
+    expect(await store.deleteBefore(3000, 3)).toBe(3);
+    expect(await store.deleteBefore(3000, 3)).toBe(1);
+    expect((await store.observedSince(0)).map(({ rowIndex }) => rowIndex)).toEqual([3]);
+  });
 });

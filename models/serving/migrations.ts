@@ -126,4 +126,14 @@ export const servingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0403-serving-rollout-deadlines",
+    async up(schema) {
+      // Written down for rollouts that began before: their steps have no deadline, so it is never acted on.
+      await schema.schema
+        .alterTable("serving_rollout")
+        .addColumn("on_deadline", "text", (column) => column.notNull().defaultTo("pause"))
+        .execute();
+    },
+  },
 ];

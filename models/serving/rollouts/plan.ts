@@ -22,7 +22,7 @@ export function planRollout(deployment: string, base: DeploymentSpec, body: Star
   }
   const champion = rest.reduce((best, variant) => (variant.weight > best.weight ? variant : best), first);
   const current = base.variants.find(({ name }) => name === target.name)?.weight ?? 0;
-  const steps = stepsOf(body.steps, current);
+  const steps = stepsOf(body, current);
   const shadowed = steps.some(({ weight }) => weight === 0);
   if (body.gates.some(({ signal }) => signal === "agreement") && !shadowed) {
     throw invalid("The gate on agreement needs copies to judge: begin with a step of weight 0.", {
@@ -96,7 +96,10 @@ function targetOf(deployment: string, base: DeploymentSpec, wanted: StartRollout
 }
 
 /** @param current the weight that the new variant has already */
-function stepsOf(wanted: readonly Step[], current: number): StepReport[] {
+function stepsOf(
+  { steps: wanted, progressDeadlineMs }: Pick<StartRolloutBody, "steps" | "progressDeadlineMs">,
+  current: number,
+): StepReport[] {
   let before = current === 0 ? -1 : current;
   for (const [index, step] of wanted.entries()) {
     const field = `steps[${index}]`;
@@ -113,18 +116,26 @@ function stepsOf(wanted: readonly Step[], current: number): StepReport[] {
     }
     if (step.weight === 100 && (step.minutes !== 0 || step.minimumRequests !== 0)) {
       throw invalid(
-        `${field} has weight 100, where the rollout ends: minutes and minimumRequests must be 0 there.`,
+        `${field} has weight 100, where the rollout ends, with minutes ${step.minutes} and minimumRequests ${step.minimumRequests}: both must be 0 there.`,
+        { field },
+      );
+    }
+    if (step.weight === 100 && step.progressDeadlineMs !== undefined) {
+      throw invalid(
+        `${field}.progressDeadlineMs is ${step.progressDeadlineMs}, but the step has weight 100, where the rollout ends and nothing waits: leave it out.`,
         { field },
       );
     }
     before = step.weight;
   }
-  const all = before === 100 ? wanted : [...wanted, { weight: 100, minutes: 0, minimumRequests: 0 }];
+  const all: readonly Step[] =
+    before === 100 ? wanted : [...wanted, { weight: 100, minutes: 0, minimumRequests: 0 }];
   return all.map((step) => ({
     weight: step.weight,
     minutes: step.minutes,
     minimumRequests: step.minimumRequests,
     shadowFraction: step.weight === 0 ? (step.shadowFraction ?? 1) : null,
+    progressDeadlineMs: deadlineOf(step, progressDeadlineMs),
     state: "ahead",
     revision: null,
     startedMs: null,
@@ -132,4 +143,10 @@ function stepsOf(wanted: readonly Step[], current: number): StepReport[] {
     requests: null,
     verdicts: [],
   }));
+}
+
+/** A step without one of its own has the rollout's; at 100 % nothing waits. */
+function deadlineOf(step: Step, rollouts: number | null): number | null {
+  if (step.weight === 100) return null;
+  return step.progressDeadlineMs === undefined ? rollouts : step.progressDeadlineMs;
 }

@@ -1,4 +1,5 @@
 import type { DeploymentRevision } from "../schemas.ts";
+import { hasWaitedEnough, stayMs } from "./deadline.ts";
 import { currentStep } from "./plan.ts";
 import type { RolloutEvent, StepReport, Verdict } from "./schemas.ts";
 import type { RolloutWriter, StoredRollout } from "./store.ts";
@@ -63,9 +64,12 @@ export function paused(rollout: StoredRollout, reason: string, nowMs: number): S
   return { ...rollout, state: "paused", stateReason: reason, pausedMs: nowMs };
 }
 
+/** The clock goes on from where it stood; a step that had waited enough gets its whole wait again. */
 export function resumed(rollout: StoredRollout, reason: string, nowMs: number): StoredRollout {
-  const pausedForMs = rollout.pausedMs === null ? 0 : Math.max(0, nowMs - rollout.pausedMs);
-  const sinceMs = rollout.sinceMs + pausedForMs;
+  const pausedMs = rollout.pausedMs ?? nowMs;
+  const sinceMs = hasWaitedEnough(rollout, pausedMs)
+    ? nowMs - stayMs(currentStep(rollout))
+    : rollout.sinceMs + Math.max(0, nowMs - pausedMs);
   return { ...rollout, state: "running", stateReason: reason, pausedMs: null, sinceMs };
 }
 

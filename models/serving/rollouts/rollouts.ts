@@ -9,6 +9,7 @@ import type { Page, PageRequest } from "../serving.ts";
 import type { DeploymentStore } from "../store.ts";
 import type { Tallies } from "../tallies.ts";
 import type { TallyStore } from "../tally-store.ts";
+import { deadlineMs } from "./deadline.ts";
 import { evidenceOf, judgeGates } from "./gates.ts";
 import { createLook, type Judged } from "./look.ts";
 import { alreadyActive, type By, createMoves, found, hasMovedOn } from "./moves.ts";
@@ -52,10 +53,11 @@ export interface RolloutsOptions {
 
 const shownEvents = 200;
 const atATime = 100;
+const mostTries = 5;
 const Position = z.object({ startedMs: z.number(), id: z.string() });
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
-  const { store, rollouts, tallies, tallyStore, audit, logger } = options;
+  const { store, rollouts, tallies, tallyStore, clock, logger } = options;
   const moves = createMoves(options);
 
   const find = async (deployment: string, id: string) =>
@@ -63,11 +65,16 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   const detail = async (deployment: string, id: string): Promise<RolloutDetail> => {
     const rollout = await find(deployment, id);
     const events = await rollouts.events(id, shownEvents);
-    if (rollout.endedMs !== null) return { ...shown(rollout), events: [...events] };
+    if (rollout.endedMs !== null) return { ...shown(rollout), deadlineMs: null, events: [...events] };
     await tallies.flush();
     const { requests, verdicts } = await judge(rollout);
     const current = { ...currentStep(rollout), requests, verdicts: [...verdicts] };
-    return { ...shown(rollout), steps: rollout.steps.with(rollout.step - 1, current), events: [...events] };
+    return {
+      ...shown(rollout),
+      steps: rollout.steps.with(rollout.step - 1, current),
+      deadlineMs: rollout.state === "running" ? deadlineMs(rollout) : null,
+      events: [...events],
+    };
   };
   const judge = async (rollout: StoredRollout): Promise<Judged> => {
     const parts = await tallyStore.read(rollout.deployment, rollout.revision, 0);
@@ -76,19 +83,23 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };
   };
 
-  const look = createLook({ moves, judge, clock: options.clock });
+  const look = createLook({ moves, judge, clock, logger });
 
-  const acted = async (action: string, before: Rollout, by: By) => {
-    const after = await detail(before.deployment, before.id);
-    await audit.record({
-      actor: by.actor,
-      action: `rollout.${action}`,
-      subject: `deployment/${before.deployment}/rollouts/${before.id}`,
-      before: action === "start" ? null : { state: before.state, step: before.step },
-      after: { state: after.state, step: after.step, revision: after.revision },
-      reason: by.reason,
-    });
-    return after;
+  /** A person means the rollout itself: a step that is taken at the same moment does not stand in the way. */
+  const whereverItIs = async (
+    deployment: string,
+    id: string,
+    act: (rollout: StoredRollout) => Promise<unknown>,
+  ): Promise<RolloutDetail> => {
+    for (let tries = 1; ; tries++) {
+      const rollout = await find(deployment, id);
+      try {
+        await act(rollout);
+        return await detail(deployment, id);
+      } catch (error) {
+        if (!hasMovedOn(error) || tries === mostTries) throw error;
+      }
+    }
   };
 
   return {
@@ -105,31 +116,29 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       const [newest] = await rollouts.list(name, undefined, 1);
       // Told before the new version is loaded; whoever comes at the same moment is told by the transaction.
       if (newest?.endedMs === null) throw alreadyActive(newest);
-      const planned = await moves.begin(name, wanted, actor);
-      return acted("start", planned, { actor, reason: wanted.reason });
+      const { id } = await moves.begin(name, wanted, actor);
+      return detail(name, id);
     },
 
-    async pause(deployment, id, by) {
-      const rollout = await find(deployment, id);
-      if (rollout.state !== "running") throw wrongState(rollout, "be paused");
-      await moves.pause(rollout, by);
-      return acted("pause", rollout, by);
-    },
+    pause: (deployment, id, by) =>
+      whereverItIs(deployment, id, async (rollout) => {
+        if (rollout.state !== "running") throw wrongState(rollout, "be paused");
+        await moves.pause(rollout, by);
+      }),
 
     async resume(deployment, id, by) {
       const rollout = await find(deployment, id);
       if (rollout.state !== "paused") throw wrongState(rollout, "be resumed");
       await moves.resume(rollout, by);
-      return acted("resume", rollout, by);
+      return detail(deployment, id);
     },
 
-    async abort(deployment, id, by) {
-      const rollout = await find(deployment, id);
-      if (rollout.endedMs !== null) throw wrongState(rollout, "be aborted");
-      await tallies.flush();
-      await moves.takeBack(rollout, { state: "left", ...(await judge(rollout)) }, by);
-      return acted("abort", rollout, by);
-    },
+    abort: (deployment, id, by) =>
+      whereverItIs(deployment, id, async (rollout) => {
+        if (rollout.endedMs !== null) throw wrongState(rollout, "be aborted");
+        await tallies.flush();
+        await moves.takeBack(rollout, { state: "left", ...(await judge(rollout)) }, by);
+      }),
 
     async advance(deployment, id, { fromStep, complete, reason }, actor) {
       const rollout = await find(deployment, id);
@@ -143,7 +152,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       const to = complete ? rollout.steps.length : rollout.step + 1;
       const by = { actor, reason };
       await moves.stepTo(rollout, to, { state: "left", ...(await judge(rollout)) }, by);
-      return acted("advance", rollout, by);
+      return detail(deployment, id);
     },
 
     async tick() {

@@ -23,7 +23,8 @@ export function rolloutRoutes(rollouts: Rollouts): readonly Route[] {
       summary: "Roll a new variant out step by step",
       description:
         "Takes the first step at once and the others when their time is over and their gates pass. Each step is a " +
-        "revision of the deployment; at 100 % the other variants are removed. Any other change of the deployment ends " +
+        "revision of the deployment; at 100 % the other variants are removed. A step whose requests do not come waits " +
+        "until its deadline. Any other change of the deployment ends " +
         "the rollout and stands: a rollback aborts it, everything else supersedes it.",
       params: Name,
       body: StartRolloutBody,
@@ -71,6 +72,8 @@ export function rolloutRoutes(rollouts: Rollouts): readonly Route[] {
       method: "POST",
       path: `${one}/resume`,
       summary: "Let a paused rollout go on",
+      description:
+        "The clock of its step goes on from where it stood; a step that had reached its deadline has its whole wait again.",
       params: One,
       body: ActBody,
       responses: now,

@@ -32,6 +32,9 @@ export const Gate = z
 export type Gate = z.infer<typeof Gate>;
 export type Signal = Gate["signal"];
 
+const limits = "it is from 60000 (a minute) to 2592000000 (30 days), in milliseconds, or null for no limit";
+const progressDeadlineMs = z.int(limits).min(60_000, limits).max(2_592_000_000, limits).nullable();
+
 const Step = z.strictObject({
   weight: z.number().min(0).max(100).describe("Per cent of the requests for the new variant"),
   minutes: z.number().min(0).max(43_200).default(0).describe("How long to stay at least"),
@@ -47,6 +50,9 @@ const Step = z.strictObject({
     .max(1)
     .optional()
     .describe("At 0 %: the share of the requests that the new variant gets copies of; 1 when not given"),
+  progressDeadlineMs: progressDeadlineMs
+    .optional()
+    .describe("For this step, in place of the rollout's; null: it waits as long as it takes"),
 });
 export type Step = z.infer<typeof Step>;
 
@@ -85,6 +91,20 @@ export const StartRolloutBody = z.strictObject({
     .enum(["abort", "pause"])
     .default("abort")
     .describe("When a gate fails: go back to the revision before the rollout, or stay and wait for a person"),
+  progressDeadlineMs: progressDeadlineMs
+    .default(86_400_000)
+    .describe(
+      "How long a step may wait, beyond its minutes, for requests that it or its gates still need; time in which the " +
+        "rollout is paused does not count. The default is a day: where traffic follows the hours, each of them has come " +
+        "by once, and what is still missing then is not to be expected from waiting. null: as long as it takes",
+    ),
+  onDeadline: z
+    .enum(["pause", "abort"])
+    .default("pause")
+    .describe(
+      "When the wait is over: stay and wait for a person, since too few requests say nothing against the new variant, or " +
+        "go back to the revision before the rollout",
+    ),
   reason: Reason.default("rolled out through the API"),
 });
 export type StartRolloutBody = z.infer<typeof StartRolloutBody>;
@@ -126,6 +146,10 @@ const StepReport = z.object({
   minutes: z.number(),
   minimumRequests: z.int(),
   shadowFraction: z.number().nullable(),
+  progressDeadlineMs: z
+    .int()
+    .nullable()
+    .describe("How long it may wait for requests beyond its minutes; null: as long as it takes"),
   state: z
     .enum(["ahead", "current", "passed", "failed", "left"])
     .describe("Left: ended by something else than its gates and its time"),
@@ -162,6 +186,7 @@ export const Rollout = z.object({
   champion: z.string().describe("The variant that it is compared with: the heaviest other one at the start"),
   gates: z.array(Gate),
   onFailure: z.enum(["abort", "pause"]),
+  onDeadline: z.enum(["pause", "abort"]),
   steps: z.array(StepReport),
   step: z.int().describe("Number of the current step, from 1; of the last one when it has ended"),
   baseRevision: z.int().describe("Before the rollout; an abort restores it"),
@@ -185,6 +210,12 @@ const RolloutEvent = z.object({
 export type RolloutEvent = Readonly<z.infer<typeof RolloutEvent>>;
 
 export const RolloutDetail = Rollout.extend({
+  deadlineMs: z
+    .int()
+    .nullable()
+    .describe(
+      "When the current step stops waiting for requests; null unless the rollout is running, and for a step without limit",
+    ),
   events: z.array(RolloutEvent).describe("Newest first, at most 200"),
 });
 export type RolloutDetail = Readonly<z.infer<typeof RolloutDetail>>;

@@ -13,6 +13,7 @@ export interface RolloutTables {
     champion: string;
     gates: string;
     on_failure: string;
+    on_deadline: string;
     steps: string;
     step: number;
     base_revision: number;
@@ -192,7 +193,8 @@ function rolloutOf(row: RolloutTables["serving_rollout"]): StoredRollout {
     champion: row.champion,
     gates: JSON.parse(row.gates) as Rollout["gates"],
     onFailure: row.on_failure as Rollout["onFailure"],
-    steps: JSON.parse(row.steps) as Rollout["steps"],
+    onDeadline: row.on_deadline as Rollout["onDeadline"],
+    steps: stepsOf(row.steps),
     step: row.step,
     baseRevision: row.base_revision,
     revision: row.revision,
@@ -205,6 +207,12 @@ function rolloutOf(row: RolloutTables["serving_rollout"]): StoredRollout {
   };
 }
 
+/** Steps from before there were deadlines wait as long as they were promised: without end. */
+function stepsOf(text: string): Rollout["steps"] {
+  const steps = JSON.parse(text) as Rollout["steps"];
+  return steps.map((step) => ({ ...step, progressDeadlineMs: step.progressDeadlineMs ?? null }));
+}
+
 function rowOf(rollout: StoredRollout): RolloutTables["serving_rollout"] {
   return {
     id: rollout.id,
@@ -215,6 +223,7 @@ function rowOf(rollout: StoredRollout): RolloutTables["serving_rollout"] {
     champion: rollout.champion,
     gates: JSON.stringify(rollout.gates),
     on_failure: rollout.onFailure,
+    on_deadline: rollout.onDeadline,
     steps: JSON.stringify(rollout.steps),
     step: rollout.step,
     base_revision: rollout.baseRevision,

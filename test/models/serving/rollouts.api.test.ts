@@ -1,23 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createServing } from "../../../models/serving/create-serving.ts";
-import type { Serving } from "../../../models/serving/index.ts";
 import type { RolloutDetail } from "../../../models/serving/rollouts/schemas.ts";
 import { call } from "../../support/application.ts";
-import { type ServingGround, servingGround } from "./ground.ts";
-import { linearModel, sumModel } from "./models.ts";
+import type { ServingGround } from "./ground.ts";
+import { instanceOf, minuteMs, patient, rolloutGround, rolloutsThrough } from "./rollouts-ground.ts";
 
-const minuteMs = 60_000;
 let ground: ServingGround;
 let drawn = 0;
 let name = "";
 let path = "";
+const { start, started, read, act, tick, pass, deployment, weights, revision, ask, audited } =
+  rolloutsThrough(() => ({ ground, name }));
 
 beforeAll(async () => {
-  ground = await servingGround({ random: () => (drawn++ % 100) / 100 });
-  for (const weight of [1, 2, Number.NaN, 1]) {
-    await ground.models.register("times", { "model.onnx": linearModel([weight]) });
-  }
-  await ground.models.register("other", { "model.onnx": sumModel() });
+  ground = await rolloutGround(() => (drawn++ % 100) / 100);
 });
 beforeEach(async ({ task }) => {
   drawn = 0;
@@ -27,67 +22,6 @@ beforeEach(async ({ task }) => {
   await call(ground.app, "PUT", path, { variants, timeoutMs: 5000 });
 });
 afterAll(() => ground.close());
-
-/** Predictions are counted after their answers have left; a busy machine takes its time. */
-const patient = { timeout: 20_000, interval: 5 };
-const bare = { minutes: 10, minimumRequests: 0 };
-const start = (body: object) =>
-  call(ground.app, "POST", `${path}/rollouts`, {
-    target: { model: "times", version: "2" },
-    steps: [
-      { ...bare, weight: 10 },
-      { ...bare, weight: 50 },
-    ],
-    gates: [],
-    reason: "better on the holdout",
-    ...body,
-  });
-const started = async (body: object = {}): Promise<RolloutDetail> => {
-  const answer = await start(body);
-  expect(answer).toMatchObject({ status: 201 });
-  return answer.body as RolloutDetail;
-};
-const read = async ({ id }: RolloutDetail) =>
-  (await call(ground.app, "GET", `${path}/rollouts/${id}`)).body as RolloutDetail;
-const act = ({ id }: RolloutDetail, action: string, body: object = {}) =>
-  call(ground.app, "POST", `${path}/rollouts/${id}/${action}`, { reason: `${action} it`, ...body });
-const tick = (serving: Serving = ground.serving) =>
-  serving.timers.find(({ name }) => name === "serving-rollouts")?.run();
-const pass = async (minutes: number) => {
-  ground.clock.advance(minutes * minuteMs);
-  await tick();
-};
-const deployment = async () => (await call(ground.app, "GET", path)).body as { revision: number };
-const weights = async () => {
-  const { variants } = (await call(ground.app, "GET", path)).body as {
-    variants: { name: string; weight: number }[];
-  };
-  return Object.fromEntries(variants.map(({ name, weight }) => [name, weight]));
-};
-const revision = async (number: number) =>
-  (await call(ground.app, "GET", `${path}/revisions/${number}`)).body as Record<string, unknown>;
-
-/** Requests for a variant by name, until all of them are counted. */
-async function ask(rollout: RolloutDetail, variant: string, count: number): Promise<void> {
-  const known = (await read(rollout)).steps.find(({ state }) => state === "current")?.requests ?? 0;
-  const inputs = [{ name: "X", shape: [1, 1], datatype: "FP32", data: [1] }];
-  for (let i = 0; i < count; i++) {
-    await call(ground.app, "POST", `/v2/models/${name}/infer`, { inputs }, { "ketline-variant": variant });
-  }
-  if (variant !== rollout.target.name) return;
-  await expect
-    .poll(async () => (await read(rollout)).steps.find(({ state }) => state === "current")?.requests, patient)
-    .toBe(known + count);
-}
-
-/** An instance of its own over the same stores. */
-function instance(): Serving {
-  return createServing({
-    ...ground,
-    dataDirectory: `${ground.directory}/${Math.random()}`,
-    limits: { hosts: 1 },
-  });
-}
 
 describe("a rollout", () => {
   it("goes from copies over its steps to 100 %, and each step is a revision with its author and reason", async () => {
@@ -382,7 +316,7 @@ describe("a rollout", () => {
 
   it("takes a step once when several instances look at once", async () => {
     const rollout = await started();
-    const others = [instance(), instance(), instance()];
+    const others = [1, 2, 3].map(() => instanceOf(ground));
     ground.clock.advance(10 * minuteMs);
     await Promise.all([tick(), ...others.map(tick)]);
     expect(await read(rollout)).toMatchObject({ step: 2, revision: 3 });
@@ -394,7 +328,7 @@ describe("a rollout", () => {
   it("goes on at another instance after a restart", async () => {
     const rollout = await started();
     await pass(4);
-    const after = instance();
+    const after = instanceOf(ground);
     ground.clock.advance(6 * minuteMs);
     await tick(after);
     expect(await read(rollout)).toMatchObject({ step: 2 });
@@ -432,15 +366,63 @@ describe("a rollout", () => {
     expect((await call(ground.app, "GET", `${path}/rollouts?cursor=x`)).status).toBe(400);
   });
 
-  it("is written to the audit log with each thing that is done to it", async () => {
+  it("is written to the audit log with each thing that is done to it, by a person or by itself", async () => {
     const rollout = await started();
+    await pass(10);
     await act(rollout, "pause");
+    await act(rollout, "resume");
     await act(rollout, "abort");
-    const { items } = (await call(ground.app, "GET", "/api/v1/audit")).body as {
-      items: { action: string; subject: string }[];
-    };
-    const actions = items.filter(({ subject }) => subject.endsWith(rollout.id)).map(({ action }) => action);
-    expect(actions.sort()).toEqual(["rollout.abort", "rollout.pause", "rollout.start"]);
+    const entries = await audited(rollout);
+    expect(entries).toMatchObject([
+      { action: "rollout.start", after: { state: "running", step: 1, revision: 2 } },
+      {
+        action: "rollout.advance",
+        actor: { id: `system:rollout:${rollout.id}` },
+        after: { state: "running", step: 2, revision: 3 },
+      },
+      { action: "rollout.pause", reason: "pause it", after: { state: "paused", step: 2 } },
+      { action: "rollout.resume", after: { state: "running", step: 2 } },
+      { action: "rollout.abort", after: { state: "aborted", step: 2 } },
+    ]);
+  });
+
+  it("tells the audit log and the log of a gate that failed", async () => {
+    const rollout = await started({
+      target: { model: "times", version: "3", name: "bad" },
+      gates: [{ signal: "invalid_output_share", max: 0.01, minimumRequests: 10 }],
+      onFailure: "pause",
+    });
+    await ask(rollout, "bad", 20);
+    await tick();
+    const { stateReason } = await read(rollout);
+    expect((await audited(rollout)).at(-1)).toMatchObject({
+      action: "rollout.pause",
+      actor: { id: `system:rollout:${rollout.id}` },
+      reason: stateReason,
+    });
+    expect(ground.logged).toContainEqual(
+      expect.objectContaining({ level: "warn", rollout: rollout.id, reason: stateReason }),
+    );
+  });
+
+  it("names the gate that failed also when it cannot be taken back", async () => {
+    ground.models.alias("times", "stable", 1);
+    const variants = [{ name: "main", model: "times", alias: "stable", weight: 100 }];
+    await call(ground.app, "PATCH", path, { variants }, { "if-match": "*" });
+    const rollout = await started({
+      target: { model: "times", version: "3", name: "bad" },
+      gates: [{ signal: "invalid_output_share", max: 0.01, minimumRequests: 10 }],
+    });
+    await ask(rollout, "bad", 20);
+    ground.models.alias("times", "stable", 99);
+    ground.settle();
+    await tick();
+    expect(await read(rollout)).toMatchObject({
+      state: "paused",
+      stateReason: expect.stringMatching(
+        /^Gate invalid_output_share failed at 10 %\. .* It could not be taken back\. Revision 2 of .*alias "stable"/,
+      ),
+    });
   });
 });
 
@@ -490,6 +472,25 @@ describe("a rollout that cannot be", () => {
     ],
     ["a variant that answers all", { target: { variant: "main" } }, 409, /answers all requests already/],
     ["an action that is not there", { onFailure: "explode" }, 400, /onFailure/],
+    [
+      "a deadline in seconds",
+      { progressDeadlineMs: 3600 },
+      400,
+      /progressDeadlineMs is 3600: it is from 60000 \(a minute\) to 2592000000 \(30 days\), in milliseconds, or null/,
+    ],
+    [
+      "a deadline in words",
+      { steps: [{ weight: 5, progressDeadlineMs: "1h" }] },
+      400,
+      /steps\.0\.progressDeadlineMs is "1h": it is from 60000/,
+    ],
+    [
+      "a deadline at 100 %",
+      { steps: [{ weight: 5 }, { weight: 100, progressDeadlineMs: 60_000 }] },
+      400,
+      /steps\[1\]\.progressDeadlineMs is 60000, but .* nothing waits: leave it out/,
+    ],
+    ["a way out that is not there", { onDeadline: "rollback" }, 400, /onDeadline is "rollback".*"pause"/],
   ])("is refused with %s", async (_, body, status, detail) => {
     const answer = await start(body);
     expect(answer).toMatchObject({ status, body: { detail: expect.stringMatching(detail) } });

@@ -1,17 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createDeployments } from "../../../models/serving/deployments.ts";
 import { servingMigrations } from "../../../models/serving/index.ts";
-import { createRollouts } from "../../../models/serving/rollouts/rollouts.ts";
 import {
   createRolloutStore,
   type RolloutStore,
+  type RolloutTables,
   type StoredRollout,
 } from "../../../models/serving/rollouts/store.ts";
 import { createDeploymentStore, type DeploymentStore } from "../../../models/serving/store.ts";
-import { createTallyStore } from "../../../models/serving/tally-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
-import { systemActor } from "../../../shared/identity/index.ts";
-import { createLogger } from "../../../shared/telemetry/index.ts";
 import { databaseCases } from "../../support/databases.ts";
 
 const rollout = (id: string, more: Partial<StoredRollout> = {}): StoredRollout => ({
@@ -23,12 +19,14 @@ const rollout = (id: string, more: Partial<StoredRollout> = {}): StoredRollout =
   champion: "main",
   gates: [{ signal: "error_rate", max: 0.01, minimumRequests: 100 }],
   onFailure: "pause",
+  onDeadline: "abort",
   steps: [
     {
       weight: 12.5,
       minutes: 0.5,
       minimumRequests: 0,
       shadowFraction: null,
+      progressDeadlineMs: 3_600_000,
       state: "current",
       revision: 4,
       startedMs: 1_767_600_000_000,
@@ -130,63 +128,40 @@ describe.each(databaseCases())("rollouts on $name", ({ open }) => {
     expect(await store.events("a", 1)).toHaveLength(1);
   });
 
-  it("take each step once, however many instances look, and never over somebody else's change", async () => {
-    let nowMs = 1_767_600_000_000;
-    const logged: string[] = [];
-    const instance = () => {
-      const ground = {
-        store: deployments,
-        audit: { record: async () => undefined },
-        clock: () => nowMs,
-        logger: createLogger(
-          { logLevel: "info", codeVersion: "test" },
-          { write: (line) => logged.push(line) },
-        ),
-      };
-      const checkTarget = async () => undefined;
-      const served = createDeployments({ ...ground, onChange: () => undefined, checkTarget });
-      const tallies = { flush: async () => undefined };
-      const tallyStore = createTallyStore(database, "test");
-      const all = createRollouts({ ...ground, rollouts: store, deployments: served, tallies, tallyStore });
-      return { served, all };
-    };
-    const instances = Array.from({ length: 4 }, instance);
-    const [{ served, all }] = instances as [(typeof instances)[number]];
-    const actor = systemActor("test");
-    const by = { actor, reason: "by hand" };
-    await served.changeDeployment(
-      "d",
-      { variants: [{ name: "main", model: "m", version: "1", weight: 100 }] },
-      by,
-    );
-    const weights = Array.from({ length: 10 }, (_, i) => (i + 1) * 5);
-    const { id } = await all.start(
-      "d",
-      {
-        target: { model: "m", version: "2" },
-        steps: weights.map((weight) => ({ weight, minutes: 1, minimumRequests: 0 })),
-        gates: [],
-        onFailure: "abort",
-        reason: "better",
-      },
-      actor,
-    );
-    for (let round = 0; round < 4; round++) {
-      nowMs += 60_000;
-      await Promise.all(instances.map((each) => each.all.tick()));
-    }
-    expect(await all.get("d", id)).toMatchObject({ state: "running", step: 5, revision: 6 });
-    nowMs += 60_000;
-    await Promise.all([
-      ...instances.map((each) => each.all.tick()),
-      served.changeDeployment("d", { timeoutMs: 777 }, by),
+  it("that began before there were deadlines go on, and wait as long as it takes", async () => {
+    const [added] = servingMigrations.filter(({ name }) => name === "0403-serving-rollout-deadlines");
+    const before = await open(servingMigrations.filter((migration) => migration !== added));
+    const { onDeadline: _, ...begun } = rollout("a", { state: "running" });
+    const steps = begun.steps.map(({ progressDeadlineMs: _, ...step }) => step);
+    await before
+      .tables<{ serving_rollout: Omit<RolloutTables["serving_rollout"], "on_deadline"> }>()
+      .insertInto("serving_rollout")
+      .values({
+        id: begun.id,
+        deployment: begun.deployment,
+        state: begun.state,
+        state_reason: begun.stateReason,
+        target: JSON.stringify(begun.target),
+        champion: begun.champion,
+        gates: JSON.stringify(begun.gates),
+        on_failure: begun.onFailure,
+        steps: JSON.stringify(steps),
+        step: begun.step,
+        base_revision: begun.baseRevision,
+        revision: begun.revision,
+        started_ms: begun.startedMs,
+        since_ms: begun.sinceMs,
+        paused_ms: null,
+        ended_ms: null,
+        author_id: begun.startedBy.id,
+        author_name: begun.startedBy.name,
+        reason: begun.reason,
+      })
+      .execute();
+    await before.transaction<unknown, void>(async (trx) => added?.up(trx, before.dialect));
+    expect(await createRolloutStore(before).running("", 10)).toEqual([
+      { ...begun, onDeadline: "pause", steps: steps.map((step) => ({ ...step, progressDeadlineMs: null })) },
     ]);
-    const end = await all.get("d", id);
-    expect(end).toMatchObject({ state: "superseded" });
-    const { revision, timeoutMs, variants } = await served.getDeployment("d");
-    // Either the step came before the change, or not at all.
-    expect([revision, timeoutMs]).toEqual([end.revision + 1, 777]);
-    expect(variants[1]?.weight).toBe(weights[end.step - 1]);
-    expect(logged).toEqual([]);
+    await before.close();
   });
 });

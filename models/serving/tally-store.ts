@@ -1,4 +1,5 @@
 import type { Database } from "../../shared/database/index.ts";
+import type { RolloutTables } from "./rollouts/store.ts";
 import type { Tally } from "./tally.ts";
 
 export interface TallyTables {
@@ -35,11 +36,12 @@ export interface TallyStore {
     revision: number,
     sinceMs: number,
   ): Promise<readonly { key: TallyKey; tally: Tally }[]>;
+  /** Leaves what was counted of the current step of an active rollout, whose gates go by all of it. */
   deleteBefore(windowMs: number): Promise<void>;
 }
 
 export function createTallyStore(database: Database, instance: string): TallyStore {
-  const tables = database.tables<TallyTables>();
+  const tables = database.tables<TallyTables & RolloutTables>();
   return {
     async write(key, tally) {
       const text = JSON.stringify(tally);
@@ -95,7 +97,21 @@ export function createTallyStore(database: Database, instance: string): TallySto
       }));
     },
     async deleteBefore(windowMs) {
-      await tables.deleteFrom("serving_tally").where("window_ms", "<", windowMs).execute();
+      await tables
+        .deleteFrom("serving_tally")
+        .where("window_ms", "<", windowMs)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom("serving_rollout")
+                .select("serving_rollout.id")
+                .whereRef("serving_rollout.deployment", "=", "serving_tally.deployment")
+                .whereRef("serving_rollout.revision", "=", "serving_tally.revision")
+                .where("serving_rollout.ended_ms", "is", null),
+            ),
+          ),
+        )
+        .execute();
     },
   };
 }

@@ -68,18 +68,18 @@ describe("the deadline of a step", () => {
 });
 
 describe("a pause", () => {
-  const after = (pausedMs: number, resumedMs: number, more: Partial<StepReport> = {}) =>
+  const deadlineAfter = (pausedMs: number, resumedMs: number, more: Partial<StepReport> = {}) =>
     deadlineMs(resumed(paused(rollout(more), "why", pausedMs), "on", resumedMs));
 
   it("moves the deadline on by as long as it lasted", () => {
-    expect(after(50_000, 80_000)).toBe(191_000);
-    expect(after(160_999, 161_999)).toBe(162_000);
+    expect(deadlineAfter(50_000, 80_000)).toBe(191_000);
+    expect(deadlineAfter(160_999, 161_999)).toBe(162_000);
   });
   it("does not move it back when clocks differ", () => {
-    expect(after(50_000, 49_000)).toBe(161_000);
+    expect(deadlineAfter(50_000, 49_000)).toBe(161_000);
   });
   it("gives the whole wait again to a step that was past its deadline", () => {
-    expect(after(161_000, 500_000)).toBe(600_000);
+    expect(deadlineAfter(161_000, 500_000)).toBe(600_000);
   });
 });
 

@@ -7,6 +7,8 @@ import {
   type StoredRollout,
 } from "../../../models/serving/rollouts/store.ts";
 import { createDeploymentStore, type DeploymentStore } from "../../../models/serving/store.ts";
+import { emptyTally } from "../../../models/serving/tally.ts";
+import { createTallyStore } from "../../../models/serving/tally-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { databaseCases } from "../../support/databases.ts";
 
@@ -126,6 +128,26 @@ describe.each(databaseCases())("rollouts on $name", ({ open }) => {
       { ...event, number: 1, kind: "started", revision: 4 },
     ]);
     expect(await store.events("a", 1)).toHaveLength(1);
+  });
+
+  it("keep all that was counted of their current step while they are active", async () => {
+    await insert(
+      rollout("a", { state: "paused", revision: 4 }),
+      rollout("b", { ...over, deployment: "e", revision: 4 }),
+    );
+    const tallies = createTallyStore(database, "test");
+    const about = { windowMs: 0, variant: "v2", modelName: "m", modelVersion: "2", shadow: false };
+    const counted = [
+      { ...about, deployment: "d", revision: 4 },
+      { ...about, deployment: "d", revision: 3 },
+      { ...about, deployment: "e", revision: 4 },
+    ];
+    for (const key of counted) await tallies.write(key, { ...emptyTally(), requests: 1 });
+    await tallies.deleteBefore(1);
+    const left = await Promise.all(
+      counted.map(async (key) => (await tallies.read(key.deployment, key.revision, 0)).length),
+    );
+    expect(left).toEqual([1, 0, 0]);
   });
 
   it("that began before there were deadlines go on, and wait as long as it takes", async () => {

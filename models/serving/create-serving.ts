@@ -89,6 +89,10 @@ export function createServing(options: ServingOptions): Serving {
     deployments,
     tallies,
     tallyStore,
+    async versionOf(target) {
+      await catalogue.refresh();
+      return String((await catalogue.target(target)).version);
+    },
     audit,
     clock,
     logger,

@@ -1,31 +1,9 @@
 import { callersFaults } from "../../../shared/errors.ts";
 import { normalIsf } from "../../../shared/statistics/index.ts";
 import { proportion, proportionDifference } from "../comparison.ts";
-import { emptyTally, latencyQuantile, mergeTallies, type Tally } from "../tally.ts";
-import type { TallyKey } from "../tally-store.ts";
+import { latencyQuantile, type Tally } from "../tally.ts";
+import type { Evidence } from "./evidence.ts";
 import type { Gate, Signal, Verdict } from "./schemas.ts";
-
-/** What was counted in one step. */
-export interface Evidence {
-  /** Of the new variant: its answers, or in a step of 0 % its copies. */
-  readonly ours: Tally;
-  readonly champions: Tally;
-  /** Whether the new variant gets copies only. */
-  readonly copies: boolean;
-}
-
-/** @param parts of the revision that the step made */
-export function evidenceOf(
-  parts: readonly { readonly key: TallyKey; readonly tally: Tally }[],
-  names: { readonly target: string; readonly champion: string },
-  copies: boolean,
-): Evidence {
-  const sumOf = (variant: string, shadow: boolean) =>
-    parts
-      .filter(({ key }) => key.variant === variant && key.shadow === shadow)
-      .reduce((sum, { tally }) => mergeTallies(sum, tally), emptyTally());
-  return { ours: sumOf(names.target, copies), champions: sumOf(names.champion, false), copies };
-}
 
 /**
  * A verdict for each gate that this kind of step can judge. A gate fails when the whole interval of its signal lies

@@ -1,20 +1,22 @@
 import { z } from "zod";
 import type { Clock } from "../../../shared/clock.ts";
-import { conflict, type KetlineError, notFound } from "../../../shared/errors.ts";
+import { conflict, isKetlineError, type KetlineError, notFound } from "../../../shared/errors.ts";
 import { decodeCursor, page } from "../../../shared/http/index.ts";
 import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Deployments } from "../deployments.ts";
+import type { Variant } from "../schemas.ts";
 import type { Page, PageRequest } from "../serving.ts";
 import type { DeploymentStore } from "../store.ts";
 import type { Tallies } from "../tallies.ts";
 import type { TallyStore } from "../tally-store.ts";
 import { deadlineMs } from "./deadline.ts";
-import { evidenceOf, judgeGates } from "./gates.ts";
+import { evidenceOf, type Served } from "./evidence.ts";
+import { judgeGates } from "./gates.ts";
 import { createLook, type Judged } from "./look.ts";
 import { alreadyActive, type By, createMoves, found, hasMovedOn } from "./moves.ts";
 import { currentStep } from "./plan.ts";
-import type { AdvanceBody, Rollout, RolloutDetail, StartRolloutBody } from "./schemas.ts";
+import type { AdvanceBody, NewVariant, Rollout, RolloutDetail, StartRolloutBody } from "./schemas.ts";
 import type { RolloutStore, StoredRollout } from "./store.ts";
 
 /** Staged rollouts of new variants. At most one of a deployment is active. */
@@ -46,6 +48,8 @@ export interface RolloutsOptions {
   readonly deployments: Deployments;
   readonly tallies: Pick<Tallies, "flush">;
   readonly tallyStore: Pick<TallyStore, "read">;
+  /** The version that an alias names now. @throws not_found */
+  readonly versionOf: (target: NewVariant | Variant) => Promise<string>;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -57,7 +61,7 @@ const mostTries = 5;
 const Position = z.object({ startedMs: z.number(), id: z.string() });
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
-  const { store, rollouts, tallies, tallyStore, clock, logger } = options;
+  const { store, rollouts, deployments, tallies, tallyStore, versionOf, clock, logger } = options;
   const moves = createMoves(options);
 
   const find = async (deployment: string, id: string) =>
@@ -76,10 +80,26 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       events: [...events],
     };
   };
+  /** An alias that is gone is told by the step or the rollback that needs it. */
+  const served = async (variant: NewVariant | Variant): Promise<Served> => {
+    const { name } = variant;
+    if ("version" in variant) return { name, version: variant.version };
+    try {
+      return { name, version: await versionOf(variant) };
+    } catch (error) {
+      if (isKetlineError(error, "not_found")) return { name, version: null };
+      throw error;
+    }
+  };
   const judge = async (rollout: StoredRollout): Promise<Judged> => {
     const parts = await tallyStore.read(rollout.deployment, rollout.revision, 0);
-    const names = { target: rollout.target.name, champion: rollout.champion };
-    const evidence = evidenceOf(parts, names, currentStep(rollout).weight === 0);
+    const { spec } = await deployments.getRevision(rollout.deployment, rollout.baseRevision);
+    const champion = spec.variants.find(({ name }) => name === rollout.champion);
+    const sides = {
+      target: await served(rollout.target),
+      champion: champion === undefined ? { name: rollout.champion, version: null } : await served(champion),
+    };
+    const evidence = evidenceOf(parts, sides, currentStep(rollout).weight === 0);
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };
   };
 

@@ -73,7 +73,9 @@ export function rolloutRoutes(rollouts: Rollouts): readonly Route[] {
       path: `${one}/resume`,
       summary: "Let a paused rollout go on",
       description:
-        "The clock of its step goes on from where it stood; a step that had reached its deadline has its whole wait again.",
+        "The clock of its step goes on from where it stood; a step that had reached its deadline has its whole wait again. " +
+        "Gates go by all requests of the step, so one that failed fails again at once unless requests came meanwhile that " +
+        "speak otherwise: advance takes the next step in spite of it.",
       params: One,
       body: ActBody,
       responses: now,

@@ -27,7 +27,8 @@ export const Gate = z
       "champion's. invalid_output_share: NaN and infinities among the numbers of the worst output. agreement: share of " +
       "rows with the champion's answer, of the worst output. Steps of 0 % judge error_rate, invalid_output_share and " +
       "agreement, on copies; the others judge all but agreement. A gate fails when its interval of 99 % lies beyond the " +
-      "limit, passes when the value is within it, and waits in between.",
+      "limit, passes when the value is within it, and waits in between. It goes by all requests of the step; of a variant " +
+      "that follows an alias, by those that its version of now answered.",
   );
 export type Gate = z.infer<typeof Gate>;
 export type Signal = Gate["signal"];

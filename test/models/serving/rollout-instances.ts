@@ -6,6 +6,7 @@ import { createDeploymentStore } from "../../../models/serving/store.ts";
 import { emptyTally, type Tally } from "../../../models/serving/tally.ts";
 import { createTallyStore } from "../../../models/serving/tally-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
+import { notFound } from "../../../shared/errors.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
 import { createLogger } from "../../../shared/telemetry/index.ts";
 
@@ -53,6 +54,7 @@ export function rolloutInstances(database: Database) {
       deployments,
       tallies: { flush: async () => undefined },
       tallyStore: { read: then(tallyStore.read, afterCounting) },
+      versionOf: () => Promise.reject(notFound("There are no aliases here.")),
     });
     return { deployments, rollouts };
   };

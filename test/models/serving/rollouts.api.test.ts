@@ -346,6 +346,41 @@ describe("a rollout", () => {
     });
   });
 
+  it("counts nothing of the version before when its alias has moved", async () => {
+    const alias = `next-${name}`;
+    ground.models.alias("times", alias, 2);
+    const gate = { signal: "error_rate", max: 0.1, minimumRequests: 5 };
+    const rollout = await started({ target: { model: "times", alias, name: "next" }, gates: [gate] });
+    await ask(rollout, "next", 5);
+    expect((await read(rollout)).steps[0]).toMatchObject({ requests: 5, verdicts: [{ verdict: "pass" }] });
+    ground.models.alias("times", alias, 4);
+    await pass(10);
+    expect(await read(rollout)).toMatchObject({
+      step: 1,
+      steps: [{ requests: 0, verdicts: [{ verdict: "wait" }] }, {}, {}],
+    });
+    await ask(rollout, "next", 5);
+    await tick();
+    expect(await read(rollout)).toMatchObject({ step: 2, steps: [{ state: "passed", requests: 5 }, {}, {}] });
+  });
+
+  it("compares with the champion's version of now when its alias has moved", async () => {
+    const alias = `stable-${name}`;
+    ground.models.alias("times", alias, 1);
+    const variants = [{ name: "main", model: "times", alias, weight: 100 }];
+    await call(ground.app, "PATCH", path, { variants }, { "if-match": "*" });
+    const rollout = await started({
+      gates: [{ signal: "error_rate_difference", max: 0.5, minimumRequests: 5 }],
+    });
+    await ask(rollout, "main", 5);
+    await ask(rollout, "v2", 5);
+    const verdict = async () => (await read(rollout)).steps[0]?.verdicts[0];
+    await expect.poll(verdict, patient).toMatchObject({ verdict: "pass", championRequests: 5 });
+    ground.models.alias("times", alias, 4);
+    ground.settle();
+    expect(await verdict()).toMatchObject({ verdict: "wait", championRequests: 0 });
+  });
+
   it("is listed, newest first, page by page", async () => {
     const ids: string[] = [];
     for (let i = 0; i < 3; i++) {

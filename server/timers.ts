@@ -17,7 +17,8 @@ export function startTimers(timers: readonly Timer[], logger: Logger): RunningTi
   const running = new Set<Promise<void>>();
   const crons = timers.map(
     (timer) =>
-      new Cron(timer.schedule, { timezone: "UTC", domAndDow: true, mode: "6-part", protect: true }, () => {
+      // By its offset, not by its name: a time zone of Intl's costs a start 20 ms.
+      new Cron(timer.schedule, { utcOffset: 0, domAndDow: true, mode: "6-part", protect: true }, () => {
         const run = runTimer(timer, logger);
         running.add(run);
         return run.finally(() => running.delete(run));

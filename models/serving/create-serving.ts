@@ -89,9 +89,9 @@ export function createServing(options: ServingOptions): Serving {
     deployments,
     tallies,
     tallyStore,
-    async versionOf(target) {
+    async versionOf(aliased) {
       await catalogue.refresh();
-      return String((await catalogue.target(target)).version);
+      return String((await catalogue.target(aliased)).version);
     },
     audit,
     clock,

@@ -5,7 +5,7 @@ import { decodeCursor, page } from "../../../shared/http/index.ts";
 import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Deployments } from "../deployments.ts";
-import type { Variant } from "../schemas.ts";
+import type { Shadow, Variant } from "../schemas.ts";
 import type { Page, PageRequest } from "../serving.ts";
 import type { DeploymentStore } from "../store.ts";
 import type { Tallies } from "../tallies.ts";
@@ -16,7 +16,7 @@ import { judgeGates } from "./gates.ts";
 import { createLook, type Judged } from "./look.ts";
 import { alreadyActive, type By, createMoves, found, hasMovedOn } from "./moves.ts";
 import { currentStep } from "./plan.ts";
-import type { AdvanceBody, NewVariant, Rollout, RolloutDetail, StartRolloutBody } from "./schemas.ts";
+import type { AdvanceBody, Rollout, RolloutDetail, StartRolloutBody } from "./schemas.ts";
 import type { RolloutStore, StoredRollout } from "./store.ts";
 
 /** Staged rollouts of new variants. At most one of a deployment is active. */
@@ -49,7 +49,7 @@ export interface RolloutsOptions {
   readonly tallies: Pick<Tallies, "flush">;
   readonly tallyStore: Pick<TallyStore, "read">;
   /** The version that an alias names now. @throws not_found */
-  readonly versionOf: (target: NewVariant | Variant) => Promise<string>;
+  readonly versionOf: (aliased: Variant | Shadow) => Promise<string>;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -81,8 +81,9 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     };
   };
   /** An alias that is gone is told by the step or the rollback that needs it. */
-  const served = async (variant: NewVariant | Variant): Promise<Served> => {
-    const { name } = variant;
+  const served = async (variants: readonly (Variant | Shadow)[], name: string): Promise<Served> => {
+    const variant = variants.find((candidate) => candidate.name === name);
+    if (variant === undefined) return { name, version: null };
     if ("version" in variant) return { name, version: variant.version };
     try {
       return { name, version: await versionOf(variant) };
@@ -93,11 +94,11 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   };
   const judge = async (rollout: StoredRollout): Promise<Judged> => {
     const parts = await tallyStore.read(rollout.deployment, rollout.revision, 0);
-    const { spec } = await deployments.getRevision(rollout.deployment, rollout.baseRevision);
-    const champion = spec.variants.find(({ name }) => name === rollout.champion);
+    const { spec } = await deployments.getRevision(rollout.deployment, rollout.revision);
+    const variants = [...spec.variants, ...spec.shadows];
     const sides = {
-      target: await served(rollout.target),
-      champion: champion === undefined ? { name: rollout.champion, version: null } : await served(champion),
+      target: await served(variants, rollout.target.name),
+      champion: await served(variants, rollout.champion),
     };
     const evidence = evidenceOf(parts, sides, currentStep(rollout).weight === 0);
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };

@@ -29,6 +29,8 @@ export function answerDirectly(
     !hasRepeated(incoming);
   if (!isPlain) return undefined;
   return route.answer(new DirectRequest(incoming, outgoing, url, length)).then((answer) => {
+    if (answer instanceof Response)
+      throw new TypeError(`${url} is answered by what no direct route may give.`);
     const body = answer.body ?? "";
     outgoing.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(body) });
     outgoing.end(body);
@@ -78,6 +80,10 @@ class DirectRequest implements RequestHead {
     return this.#gone.signal;
   }
 
+  get isGone(): boolean {
+    return this.#outgoing.destroyed && !this.#outgoing.writableFinished;
+  }
+
   /** Node.js has copied what it received: the body belongs to whoever reads it. */
   wholeBody(): Promise<Uint8Array> {
     const incoming = this.#incoming;
@@ -93,11 +99,10 @@ class DirectRequest implements RequestHead {
         }
         received += chunk.byteLength;
       });
-      incoming.once("end", () => resolve(whole ?? new Uint8Array(0)));
-      incoming.once("close", () => {
+      incoming.on("end", () => resolve(whole ?? new Uint8Array(0)));
+      incoming.on("close", () => {
         if (received < length) reject(unavailable("The request was given up."));
       });
-      incoming.once("error", () => reject(unavailable("The request was given up.")));
     });
   }
 

@@ -35,11 +35,10 @@ export async function listen(
   config: Pick<Config, "host" | "port">,
   logger: Logger,
 ): Promise<Listener> {
-  const handlers = new Set<Promise<unknown>>();
+  const handlers = createTally();
   const watched = <Result>(handler: Promise<Result>): Promise<Result> => {
-    handlers.add(handler);
-    const forget = () => handlers.delete(handler);
-    handler.then(forget, forget);
+    handlers.begin();
+    handler.then(handlers.end, handlers.end);
     return handler;
   };
   const listener = getRequestListener((request) => watched(Promise.resolve(fetch(request))), {
@@ -95,11 +94,7 @@ function addressOf(server: Server, host: string): string {
  * Takes no more connections and waits for the requests in the air; past the limit they are cut off. A handler may
  * outlive its connection, to clean up after an upload that broke off, and is waited for too.
  */
-async function close(
-  server: Server,
-  handlers: ReadonlySet<Promise<unknown>>,
-  graceMs: number,
-): Promise<void> {
+async function close(server: Server, handlers: Tally, graceMs: number): Promise<void> {
   const cutMs = performance.now() + graceMs;
   await new Promise<void>((resolve) => {
     // A kept-alive connection counts as open until its client lets go, so those that fall idle are closed here.
@@ -112,10 +107,34 @@ async function close(
     });
   });
   const limit = new AbortController();
-  const settled = Promise.allSettled(handlers).finally(() => limit.abort());
+  const settled = handlers.none().finally(() => limit.abort());
   const leftMs = Math.max(cleaningMs, cutMs - performance.now());
   await Promise.race([settled, sleep(leftMs, undefined, { signal: limit.signal }).catch(() => {})]);
 }
 
 /** What a handler has at least to clean up once its connection is gone. */
 const cleaningMs = 1000;
+
+/** How many are at work. A set of their promises would cost every request more than counting does. */
+interface Tally {
+  begin(): void;
+  end(): void;
+  /** Settles when all that were at work have ended. */
+  none(): Promise<void>;
+}
+
+function createTally(): Tally {
+  let count = 0;
+  let whenNone: (() => void)[] = [];
+  return {
+    begin: () => {
+      count++;
+    },
+    end: () => {
+      if (--count > 0) return;
+      for (const resolve of whenNone) resolve();
+      whenNone = [];
+    },
+    none: () => (count === 0 ? Promise.resolve() : new Promise((resolve) => whenNone.push(resolve))),
+  };
+}

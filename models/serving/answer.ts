@@ -59,10 +59,16 @@ const unpackers: Readonly<Record<string, (bytes: Uint8Array, options: object) =>
 };
 
 /** Reads the body, unpacked where it was packed. @throws too_large; invalid when it does not unpack */
-export async function readBody(request: RequestHead): Promise<Uint8Array> {
-  const bytes = await readBytes(request, maxBodyBytes);
+export function readBody(request: RequestHead): Promise<Uint8Array> {
+  const bytes = readBytes(request, maxBodyBytes);
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
-  if (encoding === undefined || encoding === "" || encoding === "identity") return bytes;
+  return encoding === undefined || encoding === "" || encoding === "identity"
+    ? bytes
+    : unpacked(bytes, encoding);
+}
+
+async function unpacked(packed: Promise<Uint8Array>, encoding: string): Promise<Uint8Array> {
+  const bytes = await packed;
   const unpack = Object.hasOwn(unpackers, encoding) ? unpackers[encoding] : undefined;
   if (unpack === undefined) {
     throw invalid(`content-encoding is "${encoding}"; gzip, deflate or none would be right.`);

@@ -15,7 +15,7 @@ export interface Batcher {
 /** A run cannot be stopped, so they count until it begins. */
 export interface WaitLimits {
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly caller?: { readonly isGone: boolean } | undefined;
 }
 
 export interface BatchResult {
@@ -118,8 +118,8 @@ export function createBatcher(
 }
 
 /** Refuses what nobody waits for any more. */
-function isWanted({ limits: { timeoutMs, signal }, arrivedMs, reject }: Waiting, nowMs: number): boolean {
-  if (signal?.aborted === true) reject(unavailable("The request was given up."));
+function isWanted({ limits: { timeoutMs, caller }, arrivedMs, reject }: Waiting, nowMs: number): boolean {
+  if (caller?.isGone === true) reject(unavailable("The request was given up."));
   else if (nowMs - arrivedMs > timeoutMs) {
     reject(timedOut(`The model's turn did not come within ${Math.round(timeoutMs)} ms.`));
   } else return true;

@@ -1,12 +1,13 @@
 import type { Clock } from "../../shared/clock.ts";
 import { invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalogue, Known } from "./catalogue.ts";
 import type { ModelDescription } from "./model.ts";
 import type { ServableVersion } from "./model-source.ts";
 import type { Prediction } from "./prediction.ts";
 import { defaultTimeoutMs } from "./revisions.ts";
 import type { Deployment, Shadow, Variant } from "./schemas.ts";
+import type { Caller } from "./served-model.ts";
 import type { Sessions } from "./sessions.ts";
 import { checkInputs, selectOutputs } from "./signature.ts";
 import type { Tensor, Tensors } from "./tensors.ts";
@@ -24,7 +25,7 @@ export interface InferRequest {
   readonly outputs: readonly string[] | undefined;
   /** Reads the tensors out of the body; what a table means depends on the model that gets it. */
   decode(model: ModelDescription): Tensors;
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 export interface InferResponse {
@@ -93,17 +94,19 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   let shadowsInFlight = 0;
   const afterwards = createAfterwards();
 
-  const choose = async (request: InferRequest): Promise<Choice> => {
-    const refreshed = catalogue.refresh();
-    if (refreshed !== undefined) await refreshed;
+  const choose = (request: InferRequest): Known<Choice> => {
     const deployment = request.version === undefined ? catalogue.deployment(request.name) : undefined;
     if (deployment === undefined) {
-      const version = await modelVersion(catalogue, request.name, request.version);
-      return { version, deployment: null, variant: null, shadows: [], timeoutMs: defaultTimeoutMs };
+      const choice = { deployment: null, variant: null, shadows: [], timeoutMs: defaultTimeoutMs };
+      const version = modelVersion(catalogue, request.name, request.version);
+      if (version instanceof Promise) return version.then((version) => ({ ...choice, version }));
+      return { ...choice, version };
     }
     const { variant, shadows } = routeRequest(deployment, request.hints, random);
-    const version = await targetOf(catalogue, deployment, variant);
-    return { version, deployment, variant, shadows, timeoutMs: deployment.timeoutMs };
+    const choice = { deployment, variant, shadows, timeoutMs: deployment.timeoutMs };
+    const version = targetOf(catalogue, deployment, variant);
+    if (version instanceof Promise) return version.then((version) => ({ ...choice, version }));
+    return { ...choice, version };
   };
 
   const observeSafely = (observation: Observation) => {
@@ -170,7 +173,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const atMs = clock();
       const started = performance.now();
       const timings = noTimings();
-      const choice = await choose(request);
+      const refreshed = catalogue.refresh();
+      if (refreshed !== undefined) await refreshed;
+      const chosen = choose(request);
+      const choice = chosen instanceof Promise ? await chosen : chosen;
       const servedBy = servedByOf(choice);
       onServedBy(servedBy);
       const routed = performance.now();
@@ -193,7 +199,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
             const { timeoutMs } = choice;
             const left = Math.max(1, timeoutMs - (decoded - started));
             const alone = choice.deployment?.batching === false;
-            const run = { timeoutMs: left, budgetMs: timeoutMs, signal: request.signal, alone };
+            const run = { timeoutMs: left, budgetMs: timeoutMs, caller: request.caller, alone };
             const result = await model.run(inputs, wanted, run);
             executions = result.executions;
             timings.runMs = result.runMs;
@@ -269,11 +275,11 @@ function servedByOf({ version, deployment, variant }: Choice): ServedBy {
   };
 }
 
-async function modelVersion(
+function modelVersion(
   catalogue: Catalogue,
   name: string,
   version: string | undefined,
-): Promise<ServableVersion> {
+): Known<ServableVersion> {
   if (version !== undefined) {
     if (!/^[1-9]\d{0,8}$/.test(version)) {
       throw invalid(`The version is "${version}"; a number such as 1 would be right.`);
@@ -282,25 +288,29 @@ async function modelVersion(
     return catalogue.version(name, Number(version));
   }
   // No model has a control character in its name, and PostgreSQL refuses some of them.
-  const found = /\p{Cc}/u.test(name) ? null : await catalogue.champion(name);
-  if (found !== null) return found;
+  const found = /\p{Cc}/u.test(name) ? null : catalogue.champion(name);
+  return found instanceof Promise ? found.then((version) => existing(version, name)) : existing(found, name);
+}
+
+function existing(version: ServableVersion | null, name: string): ServableVersion {
+  if (version !== null) return version;
   throw notFound(`There is no deployment "${name}" and no registered model of that name with a version.`);
 }
 
 /** A deployment whose version is gone is not the caller's mistake. */
-async function targetOf(
+function targetOf(
   catalogue: Catalogue,
   deployment: Deployment,
   target: Variant | Shadow,
-): Promise<ServableVersion> {
-  try {
-    return await catalogue.target(target);
-  } catch (error) {
+): Known<ServableVersion> {
+  const found = catalogue.target(target);
+  if (!(found instanceof Promise)) return found;
+  return found.catch((error: unknown) => {
     if (!isKetlineError(error, "not_found")) throw error;
     throw unavailable(
       `Variant "${target.name}" of deployment "${deployment.name}" is gone: ${error.message}`,
     );
-  }
+  });
 }
 
 function outputOf(outputs: Tensors, name: string): Tensor {

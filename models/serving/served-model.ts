@@ -22,7 +22,15 @@ export interface ServedModel {
   release(): Promise<void>;
 }
 
-export interface RunOptions extends AskOptions {
+/** Who waits for an answer. */
+export interface Caller {
+  readonly isGone: boolean;
+  /** Aborted when they go away; it is made when it is first asked for. */
+  readonly signal: AbortSignal;
+}
+
+export interface RunOptions extends Omit<AskOptions, "signal"> {
+  readonly caller?: Caller;
   /** Never together with other requests. */
   readonly alone?: boolean;
 }
@@ -112,14 +120,14 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     place: InlineSession,
     inputs: Tensors,
     outputs: readonly string[],
-    { alone, timeoutMs, signal }: RunOptions,
+    { alone, timeoutMs, caller }: RunOptions,
   ) => {
     place.runs++;
     try {
       const result =
         place.batcher === undefined || alone === true
           ? { ...(await place.session.run(inputs, outputs)), executions: 1, elements: elementsOf(inputs) }
-          : await place.batcher.run(inputs, outputs, { timeoutMs, signal });
+          : await place.batcher.run(inputs, outputs, { timeoutMs, caller });
       if (result.executions === 0) return result;
       pace.measure(result.elements, result.runMs);
       const isSlow = result.runMs > rule.maxRunMs * slowFactor;
@@ -152,8 +160,9 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
   const runInHost = async (
     inputs: Tensors,
     outputs: readonly string[],
-    options: AskOptions,
+    { caller, ...limits }: RunOptions,
   ): Promise<RunResult> => {
+    const options: AskOptions = caller === undefined ? limits : { ...limits, signal: caller.signal };
     const deadline = performance.now() + options.timeoutMs;
     const left = () => Math.max(1, deadline - performance.now());
     const late = () => timedOut(`The model was not loaded again within ${options.budgetMs} ms.`);

@@ -103,6 +103,8 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
   /** Of the versions that were loaded last, or could not be: the key that each had. */
   const keys = new BoundedMap<string, string>(limits.maxCount + mostRefused);
   let bytes = 0;
+  /** The key that was used last. */
+  let newest: string | undefined;
 
   const retire = (key: string, entry: Entry) => {
     if (entries.get(key) === entry) entries.delete(key);
@@ -162,10 +164,11 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
       quarantine.check(key);
       let entry = entries.get(key);
       if (entry === undefined) entry = open(key, version);
-      else {
+      else if (key !== newest) {
         entries.delete(key);
         entries.set(key, entry);
       }
+      newest = key;
       entry.inUse++;
       try {
         const late = () => stillLoading(version, timeoutMs);

@@ -90,7 +90,8 @@ export function answerRoute(
     let actor: Actor = nobody;
     let answered: Response | WrittenAnswer;
     try {
-      actor = await authorise(route, request, options.identity);
+      const known = options.identity.authenticate(request);
+      actor = authorised(route, known instanceof Promise ? await known : known);
       answered = written(await handle(route, exchange, actor, requestId, options.publicUrl), requestId);
     } catch (error) {
       answered = errorAnswer(route.protocol, error, requestId);
@@ -103,7 +104,9 @@ export function answerRoute(
     const { status } = answered;
     const durationMs = performance.now() - started;
     span.setAttribute("http.response.status_code", status);
-    options.logger.info({ requestId, method, path, status, durationMs, actor: actor.id }, "request");
+    if (options.logger.isLevelEnabled("info")) {
+      options.logger.info({ requestId, method, path, status, durationMs, actor: actor.id }, "request");
+    }
     options.observe?.({ method, route: route.path, status, durationMs });
     return answered;
   });
@@ -126,19 +129,43 @@ function handle(
   requestId: string,
   publicUrl: string | undefined,
 ): Promise<Reply> {
+  const { request } = exchange;
   const limitMs = route.timeoutMs ?? defaultTimeoutMs;
-  const { signal } = exchange.request;
-  const run = async (signal: AbortSignal): Promise<Reply> => {
-    const call = await parse(route, exchange, actor, requestId, publicUrl, signal);
+  const run = async (signalled: Signalled): Promise<Reply> => {
+    const { params, query } = asked(route, exchange);
+    const { body: schema } = route;
+    const body =
+      schema === undefined || schema === "stream"
+        ? undefined
+        : check(schema, await readJson(request, route.maxBodyBytes ?? defaultMaxBodyBytes), "body");
+    const call: Omit<Call<unknown, unknown, unknown>, "request"> & { readonly request: RequestHead } = {
+      params,
+      query,
+      body,
+      actor,
+      request,
+      requestId,
+      get signal() {
+        return signalled.signal;
+      },
+      get isGone() {
+        return request.isGone ?? signalled.signal.aborted;
+      },
+      get baseUrl() {
+        return publicUrl ?? new URL(request.url).origin;
+      },
+    };
     return route.handle(call as Call<never, never, never>);
   };
-  return limitMs > 0 ? withinTime(run, signal, limitMs) : run(signal);
+  return limitMs > 0 ? withinTime(run, request, limitMs) : run(request);
 }
+
+/** Most calls never look at their signal, and making one costs several microseconds. */
+type Signalled = Pick<RequestHead, "signal">;
 
 const nobody: Actor = { id: "nobody", name: "nobody", role: "viewer", source: "system" };
 
-async function authorise(route: Route, request: RequestHead, identity: Identity): Promise<Actor> {
-  const actor = await identity.authenticate(request);
+function authorised(route: Route, actor: Actor | null): Actor {
   if (route.role === "public") return actor ?? nobody;
   if (actor === null) {
     throw unauthenticated(
@@ -151,34 +178,16 @@ async function authorise(route: Route, request: RequestHead, identity: Identity)
   return actor;
 }
 
-async function parse(
+/** What stands in the address. */
+function asked(
   route: Route,
   { request, params: rawParams }: Exchange,
-  actor: Actor,
-  requestId: string,
-  publicUrl: string | undefined,
-  signal: AbortSignal,
-): Promise<Omit<Call<unknown, unknown, unknown>, "request"> & { readonly request: RequestHead }> {
+): { readonly params: unknown; readonly query: unknown } {
   const params = route.params === undefined ? rawParams : check(route.params, rawParams, "path");
   // Taking an address apart costs as much as all else here, and most have nothing behind their path.
   const rawQuery = request.url.includes("?") ? queryOf(new URL(request.url).searchParams) : {};
   const query = route.query === undefined ? rawQuery : check(route.query, rawQuery, "query");
-  const body =
-    route.body === undefined || route.body === "stream"
-      ? undefined
-      : check(route.body, await readJson(request, route.maxBodyBytes ?? defaultMaxBodyBytes), "body");
-  return {
-    params,
-    query,
-    body,
-    actor,
-    request,
-    requestId,
-    signal,
-    get baseUrl() {
-      return publicUrl ?? new URL(request.url).origin;
-    },
-  };
+  return { params, query };
 }
 
 /** Repeated keys become a list. */
@@ -217,25 +226,32 @@ export function invalidBySchema(error: z.ZodError, value: unknown, where: string
  * The timer is taken back once there is an answer: the body of a streamed answer may take longer, and a timer left
  * behind by each request would be kept for its whole time.
  */
-async function withinTime(
-  run: (signal: AbortSignal) => Promise<Reply>,
-  outer: AbortSignal,
+function withinTime(
+  run: (signalled: Signalled) => Promise<Reply>,
+  request: Signalled,
   limitMs: number,
 ): Promise<Reply> {
-  const limit = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = timedOut(`No answer within ${limitMs / 1000} s; a job is the way for longer work.`);
-      reject(error);
-      limit.abort(error);
+  return new Promise((resolve, reject) => {
+    let limit: AbortController | undefined;
+    let signal: AbortSignal | undefined;
+    let late: Error | undefined;
+    const timer = setTimeout(() => {
+      late = timedOut(`No answer within ${limitMs / 1000} s; a job is the way for longer work.`);
+      reject(late);
+      limit?.abort(late);
     }, limitMs);
+    const signalled: Signalled = {
+      get signal() {
+        limit ??= new AbortController();
+        if (late !== undefined) limit.abort(late);
+        signal ??= AbortSignal.any([request.signal, limit.signal]);
+        return signal;
+      },
+    };
+    run(signalled)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
   });
-  try {
-    return await Promise.race([run(AbortSignal.any([outer, limit.signal])), expired]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function written(reply: Reply, requestId: string): Response | WrittenAnswer {

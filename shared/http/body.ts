@@ -6,12 +6,18 @@ import type { RequestHead } from "./route.ts";
  *
  * @throws tooLarge past the limit, without reading on.
  */
-export async function readBytes(request: RequestHead, maxBytes: number): Promise<Uint8Array> {
+export function readBytes(request: RequestHead, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
-  if (declared > maxBytes) throw exceeds(maxBytes, declared);
-  // A body of declared length cannot be longer, and reading it at once costs a third of reading it as a stream.
+  if (declared > maxBytes) return Promise.reject(exceeds(maxBytes, declared));
+  // A body of declared length cannot be longer.
+  if (declared > 0 && request.wholeBody !== undefined) return request.wholeBody();
+  return readPieces(request, maxBytes, declared);
+}
+
+async function readPieces(request: RequestHead, maxBytes: number, declared: number): Promise<Uint8Array> {
+  // Reading it at once costs a third of reading it as a stream.
   if (declared > 0) {
-    const body = (await request.wholeBody?.()) ?? new Uint8Array(await request.arrayBuffer());
+    const body = new Uint8Array(await request.arrayBuffer());
     if (body.byteLength > maxBytes) throw exceeds(maxBytes, body.byteLength);
     return body;
   }

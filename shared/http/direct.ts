@@ -13,7 +13,7 @@ export interface DirectRoutes {
 
 export interface DirectRoute {
   /** Never rejects. */
-  answer(request: RequestHead): Promise<WrittenAnswer>;
+  answer(request: RequestHead): Promise<Response | WrittenAnswer>;
 }
 
 /** What stands for itself in a path, so that it needs no decoding: neither dots alone nor percent signs. */
@@ -35,11 +35,7 @@ export function createDirectRoutes(options: ApplicationOptions): DirectRoutes {
     fixed.set(`${route.method} ${route.path}`, route);
   }
   const direct = (route: Route, path: string, params: Record<string, string>): DirectRoute => ({
-    async answer(request) {
-      const answered = await answerRoute(route, { request, path, params }, options);
-      if (answered instanceof Response) throw new TypeError(`${route.path} gives what it may not.`);
-      return answered;
-    },
+    answer: (request) => answerRoute(route, { request, path, params }, options),
   });
   return {
     find(method, path) {

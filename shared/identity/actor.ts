@@ -33,7 +33,7 @@ export interface Identity {
    * @returns null when the request carries no credential and anonymous callers are nobody.
    * @throws unauthenticated when it carries one that is not good.
    */
-  authenticate(request: Caller): Promise<Actor | null>;
+  authenticate(request: Caller): Actor | null | Promise<Actor | null>;
 }
 
 /** One change, written down with who made it. Values must not hold secrets. */

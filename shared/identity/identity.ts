@@ -63,7 +63,7 @@ export function createIdentity(options: IdentityOptions): IdentityBook {
     jobKinds: [],
     timers: [],
 
-    async authenticate(request) {
+    authenticate(request) {
       if (anybodyLocal) {
         const local = loopbackActor(request);
         // A stock client must send something and gets along with anything; a Ketline token is meant.

@@ -2,11 +2,14 @@ import {
   type Attributes,
   type Context,
   context,
+  INVALID_SPAN_CONTEXT,
+  ProxyTracerProvider,
   propagation,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
+  type Tracer,
   trace,
 } from "@opentelemetry/api";
 
@@ -28,19 +31,29 @@ export function inSpan<Result>(
   { kind = "internal", attributes = {}, parent }: SpanOptions,
   work: (span: Span) => Promise<Result>,
 ): Promise<Result> {
+  const tracer = tracerOfSdk();
+  if (tracer === undefined) return work(noSpan);
   const outer: Context = parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, parent);
-  return trace
-    .getTracer("ketline")
-    .startActiveSpan(name, { kind: kinds[kind], attributes }, outer, async (span) => {
-      try {
-        return await work(span);
-      } catch (error) {
-        failSpan(span, error);
-        throw error;
-      } finally {
-        span.end();
-      }
-    });
+  return tracer.startActiveSpan(name, { kind: kinds[kind], attributes }, outer, async (span) => {
+    try {
+      return await work(span);
+    } catch (error) {
+      failSpan(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}
+
+const noSpan = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+
+/** Undefined as long as nobody has registered an SDK: contexts that lead nowhere cost more than a small prediction. */
+function tracerOfSdk(): Tracer | undefined {
+  const provider = trace.getTracerProvider();
+  return provider instanceof ProxyTracerProvider
+    ? provider.getDelegateTracer("ketline")
+    : provider.getTracer("ketline");
 }
 
 export function failSpan(span: Span, error: unknown): void {

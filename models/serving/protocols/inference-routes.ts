@@ -75,7 +75,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
           hints: hintsOf(call.request, request.field),
           outputs: request.outputs,
           decode: () => request.decode(),
-          signal: call.signal,
+          caller: call,
         },
         onServedBy,
       );

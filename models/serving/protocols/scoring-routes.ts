@@ -75,7 +75,7 @@ async function score(
       hints: hintsOf(call.request, request.field),
       outputs: undefined,
       decode: request.decode,
-      signal: call.signal,
+      caller: call,
     },
     onServedBy,
   );

@@ -109,7 +109,7 @@ describe("Easy Auth's principal", () => {
 describe("who calls", () => {
   /** These need no stored token, and so no database. */
   const database = { tables: () => ({}) } as unknown as Database;
-  const authenticate = (
+  const authenticate = async (
     env: Record<string, string>,
     headers: Record<string, string>,
   ): Promise<Actor | null> =>

@@ -11,9 +11,12 @@ import type { Gate, Signal, Verdict } from "./schemas.ts";
  * tell a breach from chance. The intervals are of 99 %, for they are looked at many times.
  */
 export function judgeGates(gates: readonly Gate[], evidence: Evidence): Verdict[] {
-  return gates
-    .filter(({ signal }) => (evidence.copies ? judgedOnCopies.has(signal) : signal !== "agreement"))
-    .map((gate) => judge(gate, evidence));
+  return gates.filter(({ signal }) => isJudged(signal, evidence.copies)).map((gate) => judge(gate, evidence));
+}
+
+/** @param copies whether the step sends the new variant copies only */
+export function isJudged(signal: Signal, copies: boolean): boolean {
+  return copies ? judgedOnCopies.has(signal) : signal !== "agreement";
 }
 
 const judgedOnCopies: ReadonlySet<Signal> = new Set(["error_rate", "invalid_output_share", "agreement"]);

@@ -68,7 +68,6 @@ export function createMoves({ store, deployments, audit, clock }: MovesOptions):
       state: "running",
       stateReason: wanted.reason,
       ...plan,
-      gates: wanted.gates,
       onFailure: wanted.onFailure,
       onDeadline: wanted.onDeadline,
       step: 1,

@@ -1,13 +1,21 @@
 import { conflict, invalid } from "../../../shared/errors.ts";
 import { type DeploymentSpec, VariantName } from "../schemas.ts";
-import type { NewVariant, Rollout, StartRolloutBody, Step, StepReport } from "./schemas.ts";
+import { isJudged } from "./gates.ts";
+import type { Gate, NewVariant, Rollout, Signal, StartRolloutBody, Step, StepReport } from "./schemas.ts";
 
 /** What a rollout of these wishes does to a deployment. */
 export interface Plan {
   readonly target: NewVariant;
   readonly champion: string;
   readonly steps: StepReport[];
+  readonly gates: Gate[];
 }
+
+/** Of those the ones that a step can judge are. */
+const defaultGates: Gate[] = [
+  { signal: "error_rate_difference", max: 0.01, minimumRequests: 100 },
+  { signal: "invalid_output_share", max: 0.01, minimumRequests: 100 },
+];
 
 /**
  * @param base what is served before the rollout
@@ -23,13 +31,8 @@ export function planRollout(deployment: string, base: DeploymentSpec, body: Star
   const champion = rest.reduce((best, variant) => (variant.weight > best.weight ? variant : best), first);
   const current = base.variants.find(({ name }) => name === target.name)?.weight ?? 0;
   const steps = stepsOf(body, current);
-  const shadowed = steps.some(({ weight }) => weight === 0);
-  if (body.gates.some(({ signal }) => signal === "agreement") && !shadowed) {
-    throw invalid("The gate on agreement needs copies to judge: begin with a step of weight 0.", {
-      field: "gates",
-    });
-  }
-  return { target, champion: champion.name, steps };
+  for (const { signal } of body.gates ?? []) checkJudged(signal, steps);
+  return { target, champion: champion.name, steps, gates: body.gates ?? defaultGates };
 }
 
 /**
@@ -143,6 +146,19 @@ function stepsOf(
     requests: null,
     verdicts: [],
   }));
+}
+
+/** A gate that somebody asked for and that no step judges would let everything pass. */
+function checkJudged(signal: Signal, steps: readonly StepReport[]): void {
+  const waiting = steps.filter(({ weight }) => weight < 100);
+  if (waiting.some(({ weight }) => isJudged(signal, weight === 0))) return;
+  const needed =
+    signal === "agreement"
+      ? "copies to judge: begin with a step of weight 0"
+      : isJudged(signal, true)
+        ? "a step of weight less than 100 to be judged in"
+        : "answers to judge: add a step of weight more than 0 and less than 100";
+  throw invalid(`The gate on ${signal} needs ${needed}.`, { field: "gates" });
 }
 
 /** A step without one of its own has the rollout's; at 100 % nothing waits. */

@@ -83,11 +83,11 @@ export const StartRolloutBody = z.strictObject({
   gates: z
     .array(Gate)
     .max(10)
-    .default([
-      { signal: "error_rate_difference", max: 0.01, minimumRequests: 100 },
-      { signal: "invalid_output_share", max: 0.01, minimumRequests: 100 },
-    ])
-    .describe("What each step must pass; an empty list leaves it to time"),
+    .optional()
+    .describe(
+      "What each step must pass; an empty list leaves it to time. When not given: error_rate_difference and " +
+        "invalid_output_share, of 0.01 each over 100 requests",
+    ),
   onFailure: z
     .enum(["abort", "pause"])
     .default("abort")

@@ -92,6 +92,22 @@ describe("a step whose requests do not come", () => {
     });
   });
 
+  it("says so when it is the champion that gets no requests to compare with", async () => {
+    const rollout = await started({
+      steps: [{ weight: 99.9 }],
+      gates: [{ signal: "error_rate_difference", max: 0.1, minimumRequests: 5 }],
+      progressDeadlineMs: 30 * minuteMs,
+    });
+    await ask(rollout, "v2", 6);
+    await pass(30);
+    expect(await read(rollout)).toMatchObject({
+      state: "paused",
+      stateReason: expect.stringMatching(
+        / 6 requests came to the new variant\. Gate error_rate_difference: Only 0 of the champion's requests so far; 5 are/,
+      ),
+    });
+  });
+
   it("goes on at its deadline when its requests came just in time", async () => {
     const rollout = await started(starving);
     await ask(rollout, "v2", 5);

@@ -118,6 +118,14 @@ describe("a rollout", () => {
     expect(await read(rollout)).toMatchObject({ state: "completed" });
   });
 
+  it("asks for failures and for invalid outputs when no gates are given, where its steps can judge them", async () => {
+    const { gates } = await started({ steps: [{ weight: 0 }], gates: undefined });
+    expect(gates).toEqual([
+      { signal: "error_rate_difference", max: 0.01, minimumRequests: 100 },
+      { signal: "invalid_output_share", max: 0.01, minimumRequests: 100 },
+    ]);
+  });
+
   it("does not go on before its time", async () => {
     const rollout = await started();
     await pass(9.9);
@@ -485,6 +493,18 @@ describe("a rollout that cannot be", () => {
       { gates: [{ signal: "agreement", min: 1 }] },
       400,
       /begin with a step of weight 0/,
+    ],
+    [
+      "a comparison of answers where only copies are sent",
+      { steps: [{ weight: 0 }], gates: [{ signal: "latency_p95_ratio", max: 2 }] },
+      400,
+      /gate on latency_p95_ratio needs answers to judge: add a step of weight more than 0 and less than 100/,
+    ],
+    [
+      "a gate and no step before 100 %",
+      { steps: [{ weight: 100 }], gates: [{ signal: "error_rate", max: 0.1 }] },
+      400,
+      /gate on error_rate needs a step of weight less than 100/,
     ],
     [
       "a target with both",

@@ -111,7 +111,10 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   });
 
   const ground = { config, database, blobs, jobs, workers, clock, audit, logger };
-  const datasets = createDatasets(ground);
+  const datasets = createDatasets({
+    ...ground,
+    usedBy: [(doomed) => training.datasetUses(doomed), (doomed) => monitoring.datasetUses(doomed)],
+  });
   const artifactUses = artifactUsesOf(() => registry);
   const tracking = createTracking({ ...ground, artifactUses });
   const webhooks = createWebhooks({ ...ground, signingKey });

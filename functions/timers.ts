@@ -11,6 +11,8 @@ const schedules: Readonly<Record<string, string>> = {
   "audit-retention": "0 37 3 * * *",
   "blobs-sweep": "0 40 3 * * *",
   "tracking-uploads": "0 25 * * * *",
+  "datasets-garbage": "0 53 * * * *",
+  "datasets-orphans": "0 47 3 * * *",
   "datasets-uploads-sweep": "0 23 * * * *",
   "jobs-retention": "0 33 3 * * *",
   "jobs-sweep": "0 * * * * *",

@@ -5,7 +5,11 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
-import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import type { Job, JobBook, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import type { Logger } from "../../shared/telemetry/index.ts";
+import { createAdmission } from "./admission.ts";
+import { createDeletions, type DeletedBy } from "./deletion.ts";
+import { createDeletionStore } from "./deletion-store.ts";
 import { profileJob } from "./profile-job.ts";
 import { datasetRoutes } from "./routes.ts";
 import type {
@@ -18,17 +22,22 @@ import type {
   ReadOptions,
   VersionState,
 } from "./schemas.ts";
-import { createDatasetStore, datasetOf, type NewVersionRow, type VersionRow, versionOf } from "./store.ts";
-import { adoptContent, incomingKey, sizeOf, sweepIncoming } from "./uploads.ts";
+import { createDatasetStore, datasetOf, versionOf } from "./store.ts";
+import type { VersionRow } from "./tables.ts";
+import { incomingKey, sizeOf, sweepIncoming } from "./uploads.ts";
+import type { FindUses } from "./uses.ts";
 
 export interface DatasetsOptions {
   readonly database: Database;
   readonly blobs: BlobStore;
-  readonly jobs: Jobs;
+  readonly jobs: Jobs & Pick<JobBook, "list">;
   readonly workers: WorkerPool;
   readonly clock: Clock;
   readonly audit: AuditLog;
+  readonly logger: Logger;
   readonly config: { readonly maxUploadBytes: number };
+  /** Those above who may need a version; it is not deleted then. */
+  readonly usedBy?: readonly FindUses[];
 }
 
 export interface NewVersion {
@@ -74,6 +83,10 @@ export interface Datasets extends Capability {
 /** What the routes need beside that. */
 export interface DatasetBook extends Datasets {
   put(name: string, body: PutDatasetBody, actor: Actor): Promise<Dataset>;
+  /** @throws conflict, with those who use it, when somebody does. */
+  deleteVersion(dataset: string, version: string, by: DeletedBy): Promise<void>;
+  /** Likewise, with all versions. */
+  deleteDataset(name: string, by: DeletedBy): Promise<void>;
   get(name: string): Promise<Dataset>;
   list(after: string | undefined, limit: number): Promise<readonly Dataset[]>;
   listVersions(
@@ -137,46 +150,13 @@ export function createDatasets(options: DatasetsOptions): Datasets {
     return fresh;
   };
 
-  /** The version's row; one that could not be used before is opened for another try. */
-  const addVersion = async (version: NewVersionRow, actor: Actor): Promise<VersionRow> => {
-    const row = await store.insertVersion(version);
-    if (row.state === "failed" || row.state === "rejected") await store.reopenVersion(row, version);
-    if (row.job_id === null) {
-      await audit.record({
-        actor,
-        action: "dataset.version",
-        subject: `dataset/${version.dataset}`,
-        after: { version: version.version, format: version.format, sizeBytes: version.sizeBytes },
-      });
-    }
-    return (await store.getVersion(version.dataset, version.version)) ?? row;
-  };
-
-  const profile = profileJob({
+  const admit = createAdmission({ store, blobs, clock, audit, maxUploadBytes });
+  const profile = profileJob({ store, blobs, workers, admit });
+  const deletions = createDeletions({
+    ...options,
     store,
-    blobs,
-    workers,
-    maxUploadBytes,
-    async addVersion({ dataset, upload: id }, content, jobId) {
-      const upload = await store.getUpload(id);
-      if (upload === undefined) throw notFound(`There is no upload "${id}"; it may have expired.`);
-      const actor: Actor = JSON.parse(upload.created_by);
-      const row = await addVersion(
-        {
-          dataset,
-          version: content.version,
-          format: upload.format,
-          options: JSON.parse(upload.options),
-          sizeBytes: content.sizeBytes,
-          blobKey: content.key,
-          createdBy: actor.id,
-          nowMs: clock(),
-        },
-        actor,
-      );
-      await store.updateVersion(dataset, content.version, { job_id: jobId });
-      return row;
-    },
+    deletions: createDeletionStore(database),
+    usedBy: options.usedBy ?? [],
   });
 
   /** The job that profiles a pending version: the one under way, or a new one. */
@@ -186,7 +166,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
       if (job.state === "queued" || job.state === "running") return job;
     }
     const job = await jobs.submit(profile, { dataset: row.dataset, version: row.version }, { actor });
-    await store.updateVersion(row.dataset, row.version, { job_id: job.id });
+    await store.setJob(row.dataset, row.version, job.id);
     return job;
   };
 
@@ -223,6 +203,8 @@ export function createDatasets(options: DatasetsOptions): Datasets {
           await sweepIncoming(blobs, nowMs - adoptionMs - uploadMs);
         },
       },
+      { name: "datasets-garbage", schedule: "0 53 * * * *", run: deletions.removeGarbage },
+      { name: "datasets-orphans", schedule: "0 47 3 * * *", run: deletions.removeOrphans },
     ],
 
     async register({ dataset, format, options: reading = {}, body, actor, signal }) {
@@ -231,32 +213,15 @@ export function createDatasets(options: DatasetsOptions): Datasets {
         maxBytes: maxUploadBytes,
         ...(signal === undefined ? {} : { signal }),
       });
-      let content: Awaited<ReturnType<typeof adoptContent>>;
+      const arrival = { key, version: arrived.sha256, dataset, format, options: reading, actor };
+      let row: VersionRow;
       try {
-        content = await adoptContent(
-          blobs,
-          { key, version: arrived.sha256 },
-          { dataset, format, maxBytes: maxUploadBytes },
-          signal,
-        );
+        if (arrived.sizeBytes > 0) await ensure(dataset, actor);
+        row = await admit(arrival, signal);
       } catch (error) {
         await blobs.delete(key);
         throw error;
       }
-      await ensure(dataset, actor);
-      const row = await addVersion(
-        {
-          dataset,
-          version: content.version,
-          format,
-          options: reading,
-          sizeBytes: content.sizeBytes,
-          blobKey: content.key,
-          createdBy: actor.id,
-          nowMs: clock(),
-        },
-        actor,
-      );
       if (row.state === "ready") return { version: versionOf(row), job: null };
       const job = await ensureProfiling(row, actor);
       return { version: versionOf({ ...row, job_id: job.id }), job };
@@ -306,6 +271,11 @@ export function createDatasets(options: DatasetsOptions): Datasets {
       await audit.record({ actor, action: "dataset.update", subject: `dataset/${name}`, before, after });
       return datasetOf(next);
     },
+
+    async deleteVersion(dataset, version, by) {
+      await deletions.deleteVersion(await resolve(dataset, version), by);
+    },
+    deleteDataset: deletions.deleteDataset,
 
     get: find,
     list: async (after, limit) => (await store.listDatasets(after, limit)).map(datasetOf),

@@ -54,4 +54,19 @@ export const datasetMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0051-datasets-deletions",
+    async up({ schema }) {
+      await schema
+        .alterTable("dataset")
+        .addColumn("last_number", "bigint", (column) => column.notNull().defaultTo(0))
+        .execute();
+      await schema
+        .createTable("dataset_garbage")
+        .addColumn("blob_key", "text", (column) => column.primaryKey())
+        .addColumn("condemned_ms", "bigint", (column) => column.notNull())
+        .execute();
+      await schema.createIndex("dataset_version_job").on("dataset_version").column("job_id").execute();
+    },
+  },
 ];

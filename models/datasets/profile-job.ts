@@ -5,10 +5,11 @@ import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError, notFound } from "../../shared/errors.ts";
 import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
+import type { Admit } from "./admission.ts";
 import type { ProfileResult, ProfileTask } from "./profile.worker.ts";
 import type { Expectation, VersionState } from "./schemas.ts";
-import type { DatasetStore, VersionRow } from "./store.ts";
-import { adoptContent } from "./uploads.ts";
+import type { DatasetStore } from "./store.ts";
+import type { VersionRow } from "./tables.ts";
 
 /** Either a version whose content is stored, or an upload that becomes one. */
 const ProfileSpec = z.union([
@@ -28,13 +29,7 @@ export interface ProfileJobOptions {
   readonly store: DatasetStore;
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
-  readonly maxUploadBytes: number;
-  /** Adds the version, with the actor of the job as its author. */
-  readonly addVersion: (
-    upload: { readonly dataset: string; readonly upload: string },
-    content: Awaited<ReturnType<typeof adoptContent>>,
-    jobId: string,
-  ) => Promise<VersionRow>;
+  readonly admit: Admit;
 }
 
 /** Reads a version whole: settles its types, profiles its columns and holds it against the expectations. */
@@ -43,6 +38,7 @@ export function profileJob(options: ProfileJobOptions): JobKind<ProfileSpec, Pro
     kind: "datasets.profile",
     spec: ProfileSpec,
     role: "contributor",
+    unneeded: (ids) => options.store.unnamedJobs(ids),
     async run(context) {
       const row = await versionRow(options, context);
       if (row.state === "ready") return outcomeOf(row);
@@ -50,7 +46,7 @@ export function profileJob(options: ProfileJobOptions): JobKind<ProfileSpec, Pro
         return await profileVersion(options, context, row);
       } catch (error) {
         if (isKetlineError(error, "invalid")) {
-          await options.store.updateVersion(row.dataset, row.version, {
+          await options.store.recordFindings(row, {
             state: "failed",
             error: error.message,
           });
@@ -68,17 +64,24 @@ async function versionRow(options: ProfileJobOptions, context: JobContext<Profil
     if (row === undefined) throw notFound(`There is no version "${spec.version}" of "${spec.dataset}".`);
     return row;
   }
+  const admitted = await options.store.getVersionOfJob(spec.dataset, context.jobId);
+  if (admitted !== undefined) return admitted;
   const upload = await options.store.getUpload(spec.upload);
   if (upload === undefined) throw notFound(`There is no upload "${spec.upload}"; it may have expired.`);
   context.progress(0, "storing the upload under its hash");
-  const content = await adoptContent(
-    options.blobs,
-    { key: upload.blob_key },
-    { dataset: upload.dataset, format: upload.format, maxBytes: options.maxUploadBytes },
+  const row = await options.admit(
+    {
+      key: upload.blob_key,
+      dataset: upload.dataset,
+      format: upload.format,
+      options: JSON.parse(upload.options),
+      actor: JSON.parse(upload.created_by),
+    },
     signal,
   );
-  context.log(`The upload has ${content.sizeBytes} bytes and the SHA-256 ${content.version}.`);
-  return options.addVersion({ dataset: spec.dataset, upload: spec.upload }, content, context.jobId);
+  await options.store.setJob(row.dataset, row.version, context.jobId);
+  context.log(`The upload has ${row.size_bytes} bytes and the SHA-256 ${row.version}.`);
+  return row;
 }
 
 async function profileVersion(
@@ -142,7 +145,11 @@ async function recordFindings(
     checks: JSON.stringify(found.checks),
     notes: JSON.stringify(found.notes),
   } as const;
-  await store.updateVersion(row.dataset, row.version, findings);
+  if (!(await store.recordFindings(row, findings))) {
+    await blobs.delete(rowsKey);
+    await blobs.delete(profileKey);
+    throw notFound(`Version ${row.version} of "${row.dataset}" was deleted while it was read.`);
+  }
   context.log(
     `Version ${row.version.slice(0, 12)} of ${row.dataset} is ${state}: ${found.rows} rows, ${found.columns.length} columns.`,
   );

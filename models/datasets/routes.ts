@@ -7,6 +7,8 @@ import {
   DatasetPosition,
   DatasetSchema,
   DatasetsQuery,
+  DeletedVersionParams,
+  DeleteQuery,
   NewUpload,
   ProfiledVersion,
   PutDatasetBody,
@@ -21,6 +23,13 @@ import {
 
 const tag = "Datasets";
 const protocol = "ketline" as const;
+const deletion = {
+  protocol,
+  tag,
+  role: "operator",
+  timeoutMs: 120_000,
+  responses: { 204: { description: "It is gone" } },
+} as const;
 
 export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
   return [
@@ -69,6 +78,19 @@ export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
       body: PutDatasetBody,
       responses: { 200: { description: "The data set", schema: DatasetSchema } },
       handle: async ({ params, body, actor }) => json(await datasets.put(params.name, body, actor)),
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/datasets/:name",
+      ...deletion,
+      summary: "Delete a data set with all of its versions",
+      description: "Refused, with those who use it, while somebody uses a version.",
+      params: DatasetParams,
+      query: DeleteQuery,
+      handle: async ({ params, query, actor }) => {
+        await datasets.deleteDataset(params.name, { actor, reason: query.reason });
+        return new Response(null, { status: 204 });
+      },
     }),
     route({
       method: "POST",
@@ -136,6 +158,21 @@ export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
       handle: async ({ params }) => {
         const version = await datasets.getVersion(params.name, params.version);
         return json({ ...version, profile: await datasets.profileOf(version) });
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/datasets/:name/versions/:version",
+      ...deletion,
+      summary: "Delete a version with its content and its profile",
+      description:
+        "Refused, with those who use it, while a job reads it, a run or a model version that was trained on it is there, or " +
+        "a monitor refers to it. `latest` is the newest that remains; the same content may be registered again.",
+      params: DeletedVersionParams,
+      query: DeleteQuery,
+      handle: async ({ params, query, actor }) => {
+        await datasets.deleteVersion(params.name, params.version, { actor, reason: query.reason });
+        return new Response(null, { status: 204 });
       },
     }),
     route({

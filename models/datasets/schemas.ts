@@ -213,6 +213,17 @@ export const VersionParams = z.object({
     .regex(/^(latest|[0-9a-f]{8,64})$/, "the version's SHA-256, its first 8 digits or more, or `latest`")
     .describe("SHA-256, at least its first 8 digits; or `latest`, the newest that is ready"),
 });
+/** Whoever deletes names what is meant: `latest` is another version afterwards. */
+export const DeletedVersionParams = z.object({
+  name: DatasetName,
+  version: z
+    .string()
+    .regex(/^[0-9a-f]{8,64}$/, "the version's SHA-256, or its first 8 digits or more")
+    .describe("SHA-256, at least its first 8 digits"),
+});
+export const DeleteQuery = z.object({
+  reason: z.string().min(1).max(1000).default("deleted through the API"),
+});
 export const ProfiledVersion = VersionSchema.extend({
   profile: z.array(ColumnProfile).nullable().describe("null until the version is profiled"),
 });

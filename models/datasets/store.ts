@@ -1,57 +1,9 @@
 import type { Selectable } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
+import { notFound } from "../../shared/errors.ts";
+import { condemn, keysOf } from "./deletion-store.ts";
 import type { Dataset, DatasetVersion, Format, ReadOptions, VersionState } from "./schemas.ts";
-
-interface DatasetTable {
-  name: string;
-  description: string;
-  expectations: string;
-  revision: number;
-  created_by: string;
-  created_ms: number;
-  updated_ms: number;
-}
-
-interface VersionTable {
-  dataset: string;
-  version: string;
-  number: number;
-  state: VersionState;
-  error: string | null;
-  format: Format;
-  options: string;
-  size_bytes: number;
-  blob_key: string;
-  /** The rows as Parquet; the same as `blob_key` for Parquet files. */
-  rows_key: string | null;
-  profile_key: string | null;
-  row_count: number | null;
-  columns: string;
-  checks: string;
-  notes: string;
-  job_id: string | null;
-  created_by: string;
-  created_ms: number;
-}
-
-interface UploadTable {
-  id: string;
-  dataset: string;
-  format: Format;
-  options: string;
-  blob_key: string;
-  created_by: string;
-  expires_ms: number;
-}
-
-interface Tables {
-  dataset: DatasetTable;
-  dataset_version: VersionTable;
-  dataset_upload: UploadTable;
-}
-
-export type VersionRow = Selectable<VersionTable>;
-export type UploadRow = Selectable<UploadTable>;
+import type { DatasetTable, DatasetTables, UploadRow, VersionRow } from "./tables.ts";
 
 export interface NewVersionRow {
   readonly dataset: string;
@@ -68,14 +20,14 @@ export interface NewVersionRow {
 export type VersionFindings = Partial<
   Pick<
     VersionRow,
-    "state" | "error" | "rows_key" | "profile_key" | "row_count" | "columns" | "checks" | "notes" | "job_id"
+    "state" | "error" | "rows_key" | "profile_key" | "row_count" | "columns" | "checks" | "notes"
   >
 >;
 
 export type DatasetStore = ReturnType<typeof createDatasetStore>;
 
 export function createDatasetStore(database: Database) {
-  const tables = () => database.tables<Tables>();
+  const tables = () => database.tables<DatasetTables>();
   return {
     getDataset: (name: string) =>
       tables().selectFrom("dataset").selectAll().where("name", "=", name).executeTakeFirst(),
@@ -87,10 +39,10 @@ export function createDatasetStore(database: Database) {
     },
 
     /** @returns whether it was new. */
-    async insertDataset(row: DatasetTable): Promise<boolean> {
+    async insertDataset(row: Omit<DatasetTable, "last_number">): Promise<boolean> {
       const result = await tables()
         .insertInto("dataset")
-        .values(row)
+        .values({ ...row, last_number: 0 })
         .onConflict((conflict) => conflict.column("name").doNothing())
         .executeTakeFirst();
       return Number(result.numInsertedOrUpdatedRows ?? 0) > 0;
@@ -108,9 +60,13 @@ export function createDatasetStore(database: Database) {
       return Number(result.numUpdatedRows) > 0;
     },
 
-    /** Adds the version under the next number, or gives back the one that has this content already. */
+    /**
+     * Adds the version under the next number, or gives back the one that has this content already.
+     *
+     * @throws notFound when the data set was deleted
+     */
     insertVersion: (version: NewVersionRow): Promise<VersionRow> =>
-      database.transaction<Tables, VersionRow>(async (trx) => {
+      database.transaction<DatasetTables, VersionRow>(async (trx) => {
         const found = () =>
           trx
             .selectFrom("dataset_version")
@@ -119,11 +75,13 @@ export function createDatasetStore(database: Database) {
             .where("version", "=", version.version)
             .executeTakeFirst();
         // Writing to the data set's row first makes others who number a version wait for this transaction.
-        await trx
+        const dataset = await trx
           .updateTable("dataset")
           .set({ updated_ms: version.nowMs })
           .where("name", "=", version.dataset)
-          .execute();
+          .returning("last_number")
+          .executeTakeFirst();
+        if (dataset === undefined) throw notFound(`There is no data set "${version.dataset}".`);
         const existing = await found();
         if (existing !== undefined) return existing;
         const { highest } = await trx
@@ -134,7 +92,7 @@ export function createDatasetStore(database: Database) {
         const row: VersionRow = {
           dataset: version.dataset,
           version: version.version,
-          number: Number(highest ?? 0) + 1,
+          number: Math.max(Number(highest ?? 0), dataset.last_number) + 1,
           state: "pending",
           error: null,
           format: version.format,
@@ -152,38 +110,83 @@ export function createDatasetStore(database: Database) {
           created_ms: version.nowMs,
         };
         await trx.insertInto("dataset_version").values(row).execute();
+        await trx
+          .updateTable("dataset")
+          .set({ last_number: row.number })
+          .where("name", "=", row.dataset)
+          .execute();
         return row;
       }),
 
-    /** Makes a version that could not be used pending again, to be read in another way perhaps. */
-    async reopenVersion(
+    /**
+     * Makes a version that could not be used pending again, to be read in another way perhaps, from a blob of its own.
+     *
+     * @returns whether it was; not when it is of use, was opened by somebody else first, or is gone
+     */
+    reopenVersion: (
       row: VersionRow,
-      reading: Pick<NewVersionRow, "format" | "options" | "blobKey">,
-    ): Promise<void> {
-      await tables()
-        .updateTable("dataset_version")
-        .set({
-          state: "pending",
-          error: null,
-          format: reading.format,
-          options: JSON.stringify(reading.options),
-          blob_key: reading.blobKey,
-          rows_key: null,
-          profile_key: null,
-        })
-        .where("dataset", "=", row.dataset)
-        .where("version", "=", row.version)
-        .where("state", "!=", "ready")
-        .execute();
-    },
+      reading: Pick<NewVersionRow, "format" | "options" | "blobKey" | "nowMs">,
+    ): Promise<boolean> =>
+      database.transaction<DatasetTables, boolean>(async (trx) => {
+        const reopened = await trx
+          .updateTable("dataset_version")
+          .set({
+            state: "pending",
+            error: null,
+            format: reading.format,
+            options: JSON.stringify(reading.options),
+            blob_key: reading.blobKey,
+            rows_key: null,
+            profile_key: null,
+          })
+          .where("dataset", "=", row.dataset)
+          .where("version", "=", row.version)
+          .where("blob_key", "=", row.blob_key)
+          .where("state", "in", ["failed", "rejected"])
+          .executeTakeFirst();
+        if (reopened.numUpdatedRows === 0n) return false;
+        await condemn(trx, keysOf(row), reading.nowMs);
+        return true;
+      }),
 
-    async updateVersion(dataset: string, version: string, findings: VersionFindings): Promise<void> {
-      await tables()
+    /** @returns false when the version is gone, or has become another one of the same content. */
+    async recordFindings(row: VersionRow, findings: VersionFindings): Promise<boolean> {
+      const { numUpdatedRows } = await tables()
         .updateTable("dataset_version")
         .set(findings)
+        .where("dataset", "=", row.dataset)
+        .where("version", "=", row.version)
+        .where("blob_key", "=", row.blob_key)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+
+    async setJob(dataset: string, version: string, jobId: string): Promise<void> {
+      await tables()
+        .updateTable("dataset_version")
+        .set({ job_id: jobId })
         .where("dataset", "=", dataset)
         .where("version", "=", version)
         .execute();
+    },
+
+    getVersionOfJob: (dataset: string, jobId: string) =>
+      tables()
+        .selectFrom("dataset_version")
+        .selectAll()
+        .where("dataset", "=", dataset)
+        .where("job_id", "=", jobId)
+        .executeTakeFirst(),
+
+    /** Of these jobs those that no version names. */
+    async unnamedJobs(ids: readonly string[]): Promise<string[]> {
+      const rows = await tables()
+        .selectFrom("dataset_version")
+        .select("job_id")
+        .where("job_id", "in", ids)
+        .execute();
+      const named = new Set(rows.map((row) => row.job_id));
+      return ids.filter((id) => !named.has(id));
     },
 
     getVersion: (dataset: string, version: string) =>

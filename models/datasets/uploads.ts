@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { BlobStore } from "../../shared/blobs/index.ts";
-import { conflict, invalid, isKetlineError, notFound, tooLarge } from "../../shared/errors.ts";
+import { conflict, invalid, notFound, tooLarge } from "../../shared/errors.ts";
 import type { Format } from "./schemas.ts";
 
 /** Content on its way in lies here until it is known by its hash. */
@@ -10,33 +10,41 @@ export function incomingKey(id: string = randomUUID()): string {
   return `${incomingPrefix}${id}`;
 }
 
-export interface StoredContent {
-  readonly key: string;
-  readonly version: string;
-  readonly sizeBytes: number;
-}
+/** Below it lies what was registered. */
+export const contentRoot = "datasets/";
 
 /**
- * Moves content from where it arrived to where its hash says, `datasets/<name>/<sha256>.<format>`. What lies there never
- * changes: a signed link still writes to the place of arrival after the upload was completed, so what is copied is
+ * Copies content from where it arrived to a place of its own, `datasets/<name>/<sha256>.<random>.<format>`. What lies there
+ * never changes: a signed link still writes to the place of arrival after the upload was completed, so what is copied is
  * hashed again on the way.
  *
- * @param version the hash, where it is known
- * @throws notFound when nothing arrived; invalid when it is empty; conflict when it changed meanwhile
+ * @returns the key
+ * @throws notFound when nothing arrived; conflict when it changed meanwhile
  */
-export async function adoptContent(
+export async function storeContent(
   blobs: BlobStore,
-  arrived: { readonly key: string; readonly version?: string },
-  target: { readonly dataset: string; readonly format: Format; readonly maxBytes: number },
+  from: string,
+  target: {
+    readonly dataset: string;
+    readonly version: string;
+    readonly format: Format;
+    readonly maxBytes: number;
+  },
   signal?: AbortSignal,
-): Promise<StoredContent> {
-  const { sizeBytes } = await sizeOf(blobs, arrived.key, target.maxBytes);
-  const version = arrived.version ?? (await hashOf(blobs, arrived.key, signal));
-  const key = `datasets/${target.dataset}/${version}.${target.format}`;
-  const found = await blobs.stat(key);
-  if (found === null) await copy(blobs, arrived.key, key, version, target.maxBytes, signal);
-  await blobs.delete(arrived.key);
-  return { key, version, sizeBytes };
+): Promise<string> {
+  const { dataset, version, format, maxBytes } = target;
+  const key = `${contentRoot}${dataset}/${version}.${randomUUID()}.${format}`;
+  const content = await blobs.get(from);
+  if (content === null) throw notFound("The upload is gone.");
+  const stored = await blobs.put(key, content.stream, {
+    ifAbsent: true,
+    maxBytes,
+    contentType: "application/octet-stream",
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (stored.sha256 === version) return key;
+  await blobs.delete(key);
+  throw conflict("The upload changed while it was read; upload it again.");
 }
 
 /** @throws notFound when nothing arrived; invalid for nothing, tooLarge for too much. */
@@ -54,34 +62,7 @@ export async function sizeOf(
   return stat;
 }
 
-async function copy(
-  blobs: BlobStore,
-  from: string,
-  to: string,
-  version: string,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const content = await blobs.get(from);
-  if (content === null) throw notFound("The upload is gone.");
-  try {
-    const stored = await blobs.put(to, content.stream, {
-      ifAbsent: true,
-      maxBytes,
-      contentType: "application/octet-stream",
-      ...(signal === undefined ? {} : { signal }),
-    });
-    if (stored.sha256 === version) return;
-  } catch (error) {
-    // Somebody else stored the same content in the meantime.
-    if (isKetlineError(error, "conflict")) return;
-    throw error;
-  }
-  await blobs.delete(to);
-  throw conflict("The upload changed while it was read; upload it again.");
-}
-
-async function hashOf(blobs: BlobStore, key: string, signal: AbortSignal | undefined): Promise<string> {
+export async function hashOf(blobs: BlobStore, key: string, signal?: AbortSignal): Promise<string> {
   const content = await blobs.get(key);
   if (content === null) throw notFound("The upload is gone.");
   const hash = createHash("sha256");

@@ -9,7 +9,7 @@ import { invalid, notFound } from "../../shared/errors.ts";
 import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import { keptSince } from "../../shared/retention.ts";
-import type { Datasets } from "../datasets/index.ts";
+import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
 import { createActions, type Retrain } from "./actions.ts";
@@ -82,6 +82,8 @@ export interface Monitoring extends Capability {
     before: ResultPosition | undefined,
     limit: number,
   ): Promise<readonly MonitorResult[]>;
+  /** Monitors whose reference is a version of a data set. */
+  readonly datasetUses: FindUses;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -228,6 +230,13 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
       { name: "monitoring-prune", schedule: "0 41 3 * * *", run: removeOld },
     ],
     flush,
+
+    async *datasetUses(doomed) {
+      for (const { name, reference } of await monitors.all()) {
+        if (reference.kind !== "dataset" || reference.dataset !== doomed.dataset) continue;
+        if (isMeant(doomed, reference.version)) yield `the monitor "${name}"`;
+      }
+    },
 
     async close() {
       stopListening();

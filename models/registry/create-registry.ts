@@ -14,7 +14,7 @@ import { modelRoutes } from "./routes/models.ts";
 import { versionRoutes } from "./routes/versions.ts";
 import { readRevision } from "./store/events.ts";
 import { type LoadedModel, loadModels, selectModelNames } from "./store/models.ts";
-import type { LoadedVersion } from "./store/versions.ts";
+import { type LoadedVersion, selectVersionsOfRuns } from "./store/versions.ts";
 import { createVersion, getVersion, listVersions, requireVersion } from "./versions.ts";
 
 export interface RegistryOptions {
@@ -79,6 +79,11 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
 
     listVersions: async (name) => (await listVersions(context, name)).map(versionOf),
+
+    async versionsOfRuns(runIds) {
+      const rows = await selectVersionsOfRuns(storeOf(context), runIds);
+      return rows.map(({ name, version, run_id }) => ({ name, version, runId: run_id }));
+    },
 
     async setAlias(name, alias, version, change) {
       await setAlias(context, name, alias, version, change);

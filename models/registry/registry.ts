@@ -21,6 +21,8 @@ export interface Registry extends Capability {
   listModels(page?: { readonly limit?: number; readonly cursor?: string }): Promise<ModelPage>;
   /** Newest first. @throws notFound for an unknown model. */
   listVersions(name: string): Promise<readonly ModelVersion[]>;
+  /** The versions that were made of these runs, in the order of their names and numbers. */
+  versionsOfRuns(runIds: readonly string[]): Promise<readonly RunVersion[]>;
   /**
    * Points an alias at a version.
    *
@@ -66,6 +68,12 @@ export interface ModelVersion {
   readonly status: "READY";
   readonly tags: Readonly<Record<string, string>>;
   readonly aliases: readonly string[];
+}
+
+export interface RunVersion {
+  readonly name: string;
+  readonly version: number;
+  readonly runId: string;
 }
 
 export interface ModelSummary {

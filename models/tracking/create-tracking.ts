@@ -16,6 +16,7 @@ import { logBatch, logInputs } from "./logging.ts";
 import { trackingRoutes } from "./routes.ts";
 import { adoptRun, createRun, requireRun, updateRun } from "./runs.ts";
 import type { KeyValue } from "./store/experiments.ts";
+import { selectActiveRunIds } from "./store/runs.ts";
 import type { Tracking } from "./tracking.ts";
 import { sweepUploads } from "./uploads.ts";
 
@@ -118,6 +119,8 @@ export function createTracking(options: TrackingOptions): Tracking {
 
     resolveArtifacts: async (uri) => prefixOf(await resolveArtifactUri(context, uri)),
     resolveArtifactUri: (uri) => resolveArtifactUri(context, uri),
+
+    activeRuns: async (runIds) => new Set(await selectActiveRunIds(storeOf(context), runIds)),
 
     async getLoggedModel(modelId) {
       const model = await requireLoggedModel(storeOf(context), modelId);

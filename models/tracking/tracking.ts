@@ -37,6 +37,8 @@ export interface Tracking extends Capability {
   resolveArtifacts(uri: string): Promise<string>;
   /** The same place as a `mlflow-artifacts:` URI (or a foreign one, of an experiment with its own location). */
   resolveArtifactUri(uri: string): Promise<string>;
+  /** Of these runs those that are there and not deleted. */
+  activeRuns(runIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** The run that made a logged model, and where its files are. @throws notFound. */
   getLoggedModel(modelId: string): Promise<LoggedModelRef>;
   /** Notes on a logged model that it became a version of a registered model (tag `mlflow.modelVersions`). */

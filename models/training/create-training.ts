@@ -6,9 +6,10 @@ import type { Database } from "../../shared/database/index.ts";
 import { notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
-import type { Datasets } from "../datasets/index.ts";
+import type { Datasets, FindUses } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
+import { datasetUses } from "./dataset-uses.ts";
 import { fitJob, planOf } from "./fit-job.ts";
 import { trainingRoutes } from "./routes.ts";
 import type { Training, TrainingSpec } from "./schemas.ts";
@@ -38,6 +39,8 @@ export interface Trainings extends Capability {
     spec: TrainingSpec,
     options: { readonly actor: Actor; readonly idempotencyKey?: string | undefined },
   ): Promise<Job>;
+  /** Runs and model versions that were trained on a version of a data set and are still there. */
+  readonly datasetUses: FindUses;
 }
 
 export interface TrainingBook extends Trainings {
@@ -70,6 +73,8 @@ export function createTraining(options: TrainingOptions): Trainings {
     routes: [],
     jobKinds: [fit],
     timers: [],
+
+    datasetUses: (doomed) => datasetUses({ ...options, store }, doomed),
 
     async submit(spec, { actor, idempotencyKey }) {
       const version = await datasets.getVersion(spec.dataset, spec.version);

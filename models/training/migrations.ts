@@ -22,4 +22,14 @@ export const trainingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0301-training-datasets",
+    async up(schema) {
+      await schema.schema
+        .createIndex("training_dataset")
+        .on("training")
+        .columns(["dataset", "dataset_version", "job_id"])
+        .execute();
+    },
+  },
 ];

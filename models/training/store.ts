@@ -42,6 +42,24 @@ export function createTrainingStore(database: Database) {
       await tables().updateTable("training").set(change).where("job_id", "=", jobId).execute();
     },
 
+    /** Runs that were trained on a version, or on any of a data set, in the order of their jobs. */
+    async runsOn(
+      dataset: string,
+      version: string | undefined,
+      after: string,
+      limit: number,
+    ): Promise<{ job_id: string; run_id: string | null }[]> {
+      let query = tables()
+        .selectFrom("training")
+        .select(["job_id", "run_id"])
+        .where("dataset", "=", dataset)
+        .where("job_id", ">", after)
+        .orderBy("job_id")
+        .limit(limit);
+      if (version !== undefined) query = query.where("dataset_version", "=", version);
+      return query.execute();
+    },
+
     /** Newest first. */
     list(
       model: string | undefined,

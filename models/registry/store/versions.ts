@@ -83,6 +83,21 @@ export function selectVersions({ db }: Store, modelUid: string): Promise<Version
     .execute();
 }
 
+/** The versions that were made of these runs. */
+export function selectVersionsOfRuns(
+  { db, dialect }: Store,
+  runIds: readonly string[],
+): Promise<{ name: string; version: number; run_id: string }[]> {
+  return db
+    .selectFrom("registry_version as v")
+    .innerJoin("registry_model as m", "m.model_uid", "v.model_uid")
+    .select(["m.name", "v.version", "v.run_id"])
+    .where(isAnyOf(dialect, sql.ref("v.run_id"), runIds))
+    .orderBy("m.name")
+    .orderBy("v.version")
+    .execute();
+}
+
 export async function updateVersion(
   { db }: Store,
   versionUid: string,

@@ -62,6 +62,20 @@ export function findRun({ db }: Store, runId: string): Promise<RunRow | undefine
   return db.selectFrom("tracking_run").selectAll().where("run_id", "=", runId).executeTakeFirst();
 }
 
+/** Of these runs those that are there and not deleted. */
+export async function selectActiveRunIds(
+  { db, dialect }: Store,
+  runIds: readonly string[],
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom("tracking_run")
+    .select("run_id")
+    .where(isAnyOf(dialect, sql.ref("run_id"), runIds))
+    .where("lifecycle_stage", "=", "active")
+    .execute();
+  return rows.map((row) => row.run_id);
+}
+
 export async function updateRun({ db }: Store, runId: string, change: Partial<RunRow>): Promise<void> {
   if (Object.keys(change).length === 0) return;
   await db.updateTable("tracking_run").set(change).where("run_id", "=", runId).execute();

@@ -50,7 +50,8 @@ describe.each(databaseCases())("the stores of data sets and trainings on $name",
     const store = createDatasetStore(database);
     await addDataset("found");
     for (const letter of "ab") await addVersion("found", letter);
-    await store.updateVersion("found", versionOf("a"), { state: "ready", row_count: 3 });
+    const first = await store.getVersion("found", versionOf("a"));
+    expect(await store.recordFindings(first!, { state: "ready", row_count: 3 })).toBe(true);
     expect((await store.getVersionsByPrefix("found", "aaaaaaaa")).map(({ number }) => number)).toEqual([1]);
     expect(await store.getVersionsByPrefix("found", "aaaaaaab")).toEqual([]);
     expect(await store.getLatestReady("found")).toMatchObject({ number: 1, row_count: 3 });
@@ -67,8 +68,9 @@ describe.each(databaseCases())("the stores of data sets and trainings on $name",
     const store = createDatasetStore(database);
     await addDataset("kept");
     const row = await addVersion("kept", "a");
-    await store.updateVersion("kept", row.version, { state: "ready" });
-    await store.reopenVersion(row, { format: "jsonl", options: {}, blobKey: "elsewhere" });
+    await store.recordFindings(row, { state: "ready" });
+    const reading = { format: "jsonl", options: {}, blobKey: "elsewhere", nowMs: 1 } as const;
+    expect(await store.reopenVersion(row, reading)).toBe(false);
     expect(await store.getVersion("kept", row.version)).toMatchObject({ state: "ready", format: "csv" });
   });
 

@@ -29,6 +29,11 @@ export interface BatchResult {
 
 /** Of a joined run: beyond it, copying the rows together costs more than a run of their own. */
 const maxJoinedElements = 2 ** 14;
+/**
+ * Of a joined run. What a run costs by itself is shared well enough by so many, and answers begin to leave while the next
+ * run is still to come: with all 64 of 64 clients in one run, each side waited for the other.
+ */
+const maxJoinedRequests = 16;
 
 interface Waiting {
   readonly inputs: Tensors;
@@ -140,7 +145,8 @@ function split([first, ...others]: readonly Waiting[], fits: (elements: number) 
   let elements = first.elements;
   for (const other of others) {
     const sum = elements + other.elements;
-    if (sum <= maxJoinedElements && canShare(first, other) && fits(sum)) {
+    const isRoom = group.length < maxJoinedRequests && sum <= maxJoinedElements;
+    if (isRoom && canShare(first, other) && fits(sum)) {
       group.push(other);
       elements = sum;
     } else rest.push(other);

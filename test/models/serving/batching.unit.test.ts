@@ -70,6 +70,17 @@ describe("the batcher", () => {
     expect(answers.map(({ elements }) => elements)).toEqual([2, 6, 6, 6]);
   });
 
+  it("puts at most sixteen into one run, so that the first answers leave before the last are made", async () => {
+    const { runs, session } = rowModel();
+    const batcher = createBatcher(session, always);
+    const values = Array.from({ length: 40 }, (_, index) => index + 100);
+    const answers = await Promise.all(
+      values.map((value) => batcher.run(request([[value]]), ["sum"], patient)),
+    );
+    expect(runs.map(({ rows }) => rows)).toEqual([1, 16, 16, 7]);
+    expect(answers.flatMap(({ outputs }) => dataOf(outputs, "sum"))).toEqual(values);
+  });
+
   it("gives every request its own rows, whatever comes in whatever order", async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = randomSource(seed);

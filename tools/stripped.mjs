@@ -10,6 +10,7 @@ import { enableCompileCache, registerHooks, stripTypeScriptTypes } from "node:mo
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { threadId } from "node:worker_threads";
+import { createJoinedPackages } from "./joined.mjs";
 import { createPackageLoader } from "./packages.mjs";
 
 const root = pathToFileURL(path.join(import.meta.dirname, "..", path.sep)).href;
@@ -22,6 +23,7 @@ const named = /^(?:\.\/|(?:\.\.\/)+)(?:[\w@-][\w.@-]*\/)*[\w@-][\w.@-]*\.(?:ts|j
 /** What our sources import by name, e.g. "kysely" and "node:path": it means the same in all of them. */
 const packages = new Map();
 const loadPackage = createPackageLoader();
+const joined = createJoinedPackages(path.join(cache, "joined"));
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
@@ -39,7 +41,8 @@ registerHooks({
     if (!isOurs(parentURL)) return nextResolve(specifier, context);
     let found = packages.get(specifier);
     if (found === undefined) {
-      found = { ...nextResolve(specifier, context), shortCircuit: true };
+      const url = joined.find(specifier, (name) => nextResolve(name, context).url);
+      found = { ...(url === undefined ? nextResolve(specifier, context) : { url }), shortCircuit: true };
       packages.set(specifier, found);
       loadPackage.imported(found.url);
     }

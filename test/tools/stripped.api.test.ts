@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +19,7 @@ let root: string;
 
 beforeAll(() => {
   root = mkdtempSync(path.join(tmpdir(), "ketline-stripped-"));
-  for (const file of ["stripped.mjs", "packages.mjs"])
+  for (const file of ["stripped.mjs", "packages.mjs", "joined.mjs"])
     cpSync(path.join(tools, file), path.join(root, "tools", file));
   write("package.json", '{ "type": "module" }');
 });
@@ -103,6 +113,67 @@ describe("the loader of our sources", () => {
   });
 });
 
+describe("a package of many modules", () => {
+  const kysely = (version: string, word: string) => ({
+    "package.json": JSON.stringify({ type: "module", version, exports: "./index.js" }),
+    "index.js": 'export { word } from "./word.js";\n',
+    "word.js": `export const word = "${word}";\n`,
+  });
+  const joinedFiles = (name = "kysely") =>
+    globSync(`node_modules/.cache/ketline/joined/${name}-*/*.mjs`, { cwd: root });
+
+  beforeAll(() => {
+    write("asks.ts", 'import { word } from "kysely";\nconsole.log(word);\n');
+  });
+
+  it("is loaded as it is where there is no esbuild", () => {
+    packageOf("kysely", kysely("1.0.0", "first"));
+    expect(run("asks.ts").stdout).toBe("first\n");
+    expect(joinedFiles()).toEqual([]);
+  });
+
+  it("is joined into one file where there is, which is kept", () => {
+    symlinkSync(path.resolve(tools, "../node_modules/esbuild"), path.join(root, "node_modules", "esbuild"));
+    for (let start = 0; start < 2; start++) expect(run("asks.ts").stdout).toBe("first\n");
+    expect(joinedFiles()).toHaveLength(1);
+    writeFileSync(path.join(root, joinedFiles()[0]!), 'export const word = "kept";');
+    expect(run("asks.ts").stdout).toBe("kept\n");
+  });
+
+  it("is joined again when one of its modules has changed", () => {
+    packageOf("kysely", kysely("1.0.0", "mended here"));
+    expect(run("asks.ts").stdout).toBe("mended here\n");
+  });
+
+  it("is joined again for another version, though npm gives all versions' files the same time", () => {
+    packageOf("kysely", kysely("1.0.1", "one"));
+    expect(run("asks.ts").stdout).toBe("one\n");
+    packageOf("kysely", kysely("1.0.2", "two"));
+    expect(run("asks.ts").stdout).toBe("two\n");
+    const texts = joinedFiles().map((file) => readFileSync(path.join(root, file), "utf8"));
+    expect(texts.filter((text) => text.includes('"two"'))).toHaveLength(1);
+  });
+
+  it("shares its modules with the packages that are joined with it", () => {
+    packageOf("@bufbuild/protobuf", {
+      "package.json": '{ "type": "module", "exports": { ".": "./index.js", "./state": "./state.js" } }',
+      "state.js": "export const state = { count: 0 };\n",
+      "index.js": 'export { state } from "./state.js";\n',
+    });
+    packageOf("onnx-buf", {
+      "package.json": '{ "type": "module", "main": "index.js" }',
+      "index.js":
+        'import { state } from "@bufbuild/protobuf/state";\nexport const up = () => ++state.count;\n',
+    });
+    write(
+      "shares.ts",
+      'import { state } from "@bufbuild/protobuf";\nimport { up } from "onnx-buf";\nup();\nconsole.log(state.count);\n',
+    );
+    expect(run("shares.ts").stdout).toBe("1\n");
+    expect(joinedFiles("@bufbuild-protobuf")).toHaveLength(3);
+  });
+});
+
 function write(name: string, text: string): void {
   const file = path.join(root, name);
   mkdirSync(path.dirname(file), { recursive: true });
@@ -110,7 +181,11 @@ function write(name: string, text: string): void {
 }
 
 function packageOf(name: string, files: Readonly<Record<string, string>>): void {
-  for (const [file, text] of Object.entries(files)) write(`node_modules/${name}/${file}`, text);
+  for (const [file, text] of Object.entries(files)) {
+    write(`node_modules/${name}/${file}`, text);
+    const packed = new Date("1985-10-26T08:15:00Z");
+    utimesSync(path.join(root, "node_modules", name, file), packed, packed);
+  }
 }
 
 function run(file: string) {

@@ -114,6 +114,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const datasets = createDatasets({
     ...ground,
     usedBy: [(doomed) => training.datasetUses(doomed), (doomed) => monitoring.datasetUses(doomed)],
+    madeBy: ["serving.batch"],
   });
   const artifactUses = artifactUsesOf(() => registry);
   const tracking = createTracking({ ...ground, artifactUses });

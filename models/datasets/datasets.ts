@@ -38,6 +38,8 @@ export interface DatasetsOptions {
   readonly config: { readonly maxUploadBytes: number };
   /** Those above who may need a version; it is not deleted then. */
   readonly usedBy?: readonly FindUses[];
+  /** Kinds of jobs that make a version from another one, which is not deleted before it. */
+  readonly madeBy?: readonly string[];
 }
 
 export interface NewVersion {
@@ -157,6 +159,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
     store,
     deletions: createDeletionStore(database),
     usedBy: options.usedBy ?? [],
+    madeBy: options.madeBy ?? [],
   });
 
   /** The job that profiles a pending version: the one under way, or a new one. */

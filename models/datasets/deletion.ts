@@ -9,7 +9,7 @@ import type { DeletionStore } from "./deletion-store.ts";
 import type { DatasetStore } from "./store.ts";
 import type { VersionRow } from "./tables.ts";
 import { contentRoot } from "./uploads.ts";
-import { type Doomed, type FindUses, jobsUnderWay } from "./uses.ts";
+import { type Doomed, type FindUses, jobsUnderWay, versionsMadeFrom } from "./uses.ts";
 
 export interface DeletionOptions {
   readonly store: DatasetStore;
@@ -21,6 +21,8 @@ export interface DeletionOptions {
   readonly logger: Pick<Logger, "info" | "warn">;
   /** Those above who may need a version. */
   readonly usedBy: readonly FindUses[];
+  /** Kinds of jobs that make a version from another one. Their results have the members `dataset`, `version` and `source`. */
+  readonly madeBy: readonly string[];
 }
 
 export interface DeletedBy {
@@ -46,11 +48,16 @@ const deletedAtOnce = 200;
 const orphanAgeMs = 24 * 3600_000;
 
 export function createDeletions(options: DeletionOptions): Deletions {
-  const { store, deletions, blobs, jobs, clock, audit, logger, usedBy } = options;
+  const { store, deletions, blobs, jobs, clock, audit, logger, usedBy, madeBy } = options;
 
   const refuseUsed = async (what: string, doomed: Doomed): Promise<void> => {
     const users: string[] = [];
-    for (const uses of [jobsUnderWay(jobs, doomed), ...usedBy.map((find) => find(doomed))]) {
+    const found = [
+      jobsUnderWay(jobs, doomed),
+      ...usedBy.map((find) => find(doomed)),
+      ...madeBy.map((kind) => versionsMadeFrom({ jobs, store, kind }, doomed)),
+    ];
+    for (const uses of found) {
       for await (const user of uses) {
         if (users.push(user) > mostNamed) break;
       }

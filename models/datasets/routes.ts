@@ -166,8 +166,8 @@ export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
       ...deletion,
       summary: "Delete a version with its content and its profile",
       description:
-        "Refused, with those who use it, while a job reads it, a run or a model version that was trained on it is there, or " +
-        "a monitor refers to it. `latest` is the newest that remains; the same content may be registered again.",
+        "Refused, with those who use it, while a job reads it, a run or a model version that was trained on it is there, a " +
+        "monitor refers to it, or predictions made from it are a version of a data set. `latest` is the newest that remains; the same content may be registered again.",
       params: DeletedVersionParams,
       query: DeleteQuery,
       handle: async ({ params, query, actor }) => {

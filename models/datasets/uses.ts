@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Job, JobBook } from "../../shared/jobs/index.ts";
+import type { DatasetStore } from "./store.ts";
 
 /** What is to be deleted: a version, or with all of its versions a data set. */
 export interface Doomed {
@@ -37,15 +38,47 @@ const pageSize = 200;
 /** Jobs under way that read a version, or are about to add one to a data set that is to be deleted. */
 export async function* jobsUnderWay(jobs: Pick<JobBook, "list">, doomed: Doomed): AsyncGenerator<string> {
   for (const state of ["running", "queued"] as const) {
-    let after: Job | undefined;
-    do {
-      const page = await jobs.list({ state }, after, pageSize);
-      for (const job of page) {
-        if (needs(job, doomed)) yield `the job ${job.id} (${job.kind}), which is ${job.state}`;
-      }
-      after = page.length < pageSize ? undefined : page.at(-1);
-    } while (after !== undefined);
+    for await (const job of listed(jobs, { state })) {
+      if (needs(job, doomed)) yield `the job ${job.id} (${job.kind}), which is ${job.state}`;
+    }
   }
+}
+
+const Made = z.object({
+  dataset: z.string(),
+  version: z.string(),
+  source: z.object({ dataset: z.string(), version: z.string() }),
+});
+
+/** Versions that jobs of a kind made from it, as their results say, and that are still there. */
+export async function* versionsMadeFrom(
+  ground: {
+    readonly jobs: Pick<JobBook, "list">;
+    readonly store: Pick<DatasetStore, "getVersion">;
+    readonly kind: string;
+  },
+  doomed: Doomed,
+): AsyncGenerator<string> {
+  const { jobs, store, kind } = ground;
+  for await (const job of listed(jobs, { kind, state: "succeeded" })) {
+    const { data: made } = Made.safeParse(job.result);
+    if (made?.source.dataset !== doomed.dataset || !isMeant(doomed, made.source.version)) continue;
+    if (doomed.version === undefined && made.dataset === doomed.dataset) continue;
+    if ((await store.getVersion(made.dataset, made.version)) === undefined) continue;
+    yield `version ${made.version} of the data set "${made.dataset}", which the job ${job.id} (${kind}) made from it`;
+  }
+}
+
+async function* listed(
+  jobs: Pick<JobBook, "list">,
+  filter: Parameters<JobBook["list"]>[0],
+): AsyncGenerator<Job> {
+  let after: Job | undefined;
+  do {
+    const page = await jobs.list(filter, after, pageSize);
+    yield* page;
+    after = page.length < pageSize ? undefined : page.at(-1);
+  } while (after !== undefined);
 }
 
 function needs(job: Job, doomed: Doomed): boolean {

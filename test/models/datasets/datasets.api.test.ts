@@ -188,6 +188,32 @@ describe("an upload by a signed link", () => {
     expect(await content.text()).toBe("a\n1\n");
   });
 
+  it("is not lost when the job that registers it is interrupted after it was moved", async () => {
+    let interruptions = 0;
+    const shaky = await testGround({
+      migrations: datasetMigrations,
+      capabilities: (floor) => {
+        const run: typeof floor.workers.run = (...task) =>
+          interruptions++ === 0 ? Promise.reject(new Error("killed")) : floor.workers.run(...task);
+        return [createDatasets({ ...floor, workers: { ...floor.workers, run } })];
+      },
+    });
+    try {
+      const start = await call(shaky.app, "POST", "/api/v1/datasets/shaky/uploads", { format: "csv" });
+      const { id } = start.body as { id: string };
+      await shaky.blobs.put(`incoming/datasets/${id}`, new TextEncoder().encode("a\n1\n"));
+      const complete = await call(shaky.app, "POST", `/api/v1/datasets/shaky/uploads/${id}/complete`);
+      await shaky.runner.drain();
+      expect(await shaky.blobs.stat(`incoming/datasets/${id}`)).toBeNull();
+      shaky.clock.advance(60_000);
+      await shaky.runner.drain();
+      const job = await shaky.jobs.get((complete.body as { id: string }).id);
+      expect(job).toMatchObject({ state: "succeeded", attempt: 2, result: { state: "ready", rows: 1 } });
+    } finally {
+      await shaky.close();
+    }
+  });
+
   it("is refused when it is too large, and swept away when it is never completed", async () => {
     const start = await send("POST", "/api/v1/datasets/abandoned/uploads", { format: "csv" });
     await ground.blobs.put(`incoming/datasets/${start.body.id}`, new Uint8Array(1_000_001));

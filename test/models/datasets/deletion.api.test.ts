@@ -107,6 +107,16 @@ it("refuses while runs, model versions and monitors use it, names them, and lets
   expect(training.status, JSON.stringify(training.body)).toBe(202);
   await platform.runner.drain();
   const { runId } = (await api("GET", `training/${(training.body as { id: string }).id}`)).body;
+  const batch = await api("POST", "batch-predictions", {
+    ...{
+      input: { dataset: "lines", version: trained, columns: ["x"] },
+      target: { model: "line", version: 1 },
+    },
+    output: { dataset: "predicted" },
+  });
+  expect(batch.status, JSON.stringify(batch.body)).toBe(202);
+  await platform.runner.drain();
+  const predicted = (await api("GET", "datasets/predicted/versions/latest")).body.version;
   const monitor = (version: string) => ({
     target: { model: "line" },
     reference: { kind: "dataset", dataset: "lines", version },
@@ -117,10 +127,20 @@ it("refuses while runs, model versions and monitors use it, names them, and lets
   await platform.runner.drain();
   expect((await blobs.list(`monitoring/references/v2/lines/${other}/`)).blobs).toHaveLength(1);
 
+  const made =
+    `version ${predicted} of the data set "predicted", ` +
+    `which the job ${(batch.body as { id: string }).id} (serving.batch) made from it`;
   const models = ['version 1 of the model "line"', `the run ${runId}`];
-  expect(await usersOf(`datasets/lines/versions/${trained}`)).toEqual(models);
+  expect(await usersOf(`datasets/lines/versions/${trained}`)).toEqual([...models, made]);
   expect(await usersOf(`datasets/lines/versions/${other}`)).toEqual(['the monitor "exact"']);
-  expect(await usersOf("datasets/lines")).toEqual([...models, 'the monitor "exact"', 'the monitor "newest"']);
+  expect(await usersOf("datasets/lines")).toEqual([
+    ...models,
+    'the monitor "exact"',
+    'the monitor "newest"',
+    made,
+  ]);
+  expect((await api("DELETE", "datasets/predicted")).status).toBe(204);
+  expect(await usersOf(`datasets/lines/versions/${trained}`)).toEqual(models);
 
   await api("DELETE", "monitors/exact");
   expect((await api("DELETE", `datasets/lines/versions/${other}`)).status).toBe(204);

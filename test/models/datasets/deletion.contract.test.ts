@@ -63,6 +63,7 @@ describe.each(databaseCases())("deleting versions of data sets on $name", ({ ope
       audit,
       logger,
       usedBy: [],
+      madeBy: [],
     };
     return createDeletions({ ...ground, blobs: disturbed });
   };

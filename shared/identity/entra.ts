@@ -1,4 +1,3 @@
-import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
@@ -19,15 +18,12 @@ const clockToleranceSeconds = 60;
  * cannot be fetched.
  */
 export function createEntraVerifier(config: EntraConfig, clock: Clock): (token: string) => Promise<Actor> {
-  // Keys are kept for ten minutes; an unknown key id asks again, at most every 30 s.
-  const keys = createRemoteJWKSet(new URL(config.jwksUrl), {
-    timeoutDuration: 5_000,
-    cooldownDuration: 30_000,
-    cacheMaxAge: 600_000,
-  });
+  let verifying: Promise<Verifying> | undefined;
   return async (token) => {
+    verifying ??= startVerifying(config);
+    const { jose, keys } = await verifying;
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload } = await jose.jwtVerify(token, keys, {
         issuer: config.issuer,
         audience: config.audience,
         algorithms,
@@ -37,9 +33,28 @@ export function createEntraVerifier(config: EntraConfig, clock: Clock): (token: 
       });
       return actorOf(payload);
     } catch (error) {
-      throw explain(error, config);
+      throw explain(error, config, jose.errors);
     }
   };
+}
+
+type Jose = typeof import("jose");
+
+interface Verifying {
+  readonly jose: Jose;
+  readonly keys: ReturnType<Jose["createRemoteJWKSet"]>;
+}
+
+/** At the first token: most servers of one's own never see one. */
+async function startVerifying(config: EntraConfig): Promise<Verifying> {
+  const jose = await import("jose");
+  // Keys are kept for ten minutes; an unknown key id asks again, at most every 30 s.
+  const keys = jose.createRemoteJWKSet(new URL(config.jwksUrl), {
+    timeoutDuration: 5_000,
+    cooldownDuration: 30_000,
+    cacheMaxAge: 600_000,
+  });
+  return { jose, keys };
 }
 
 /** What is read of a verified token; `oid` is the same for one person in every application, `sub` is not. */
@@ -59,7 +74,7 @@ function actorOf(payload: unknown): Actor {
   return { id, name: shown, role: roleOf(roles, shown), source: "entra" };
 }
 
-function explain(error: unknown, config: EntraConfig): unknown {
+function explain(error: unknown, config: EntraConfig, errors: Jose["errors"]): unknown {
   if (error instanceof errors.JWTExpired) return unauthenticated("The Entra token has expired.");
   if (error instanceof errors.JWTClaimValidationFailed) {
     const right: Record<string, string> = { iss: config.issuer, aud: config.audience };
@@ -70,7 +85,7 @@ function explain(error: unknown, config: EntraConfig): unknown {
         : `The Entra token's claim "${error.claim}" is wrong; it must be "${expected}".`,
     );
   }
-  if (error instanceof errors.JWKSTimeout || isFetchFailure(error)) {
+  if (error instanceof errors.JWKSTimeout || isFetchFailure(error, errors)) {
     return unavailable("The signing keys of Entra cannot be fetched now.", {
       cause: error,
       retryAfterSeconds: 10,
@@ -83,7 +98,7 @@ function explain(error: unknown, config: EntraConfig): unknown {
 }
 
 /** jose throws its plain base class for an answer of the key server that is not 200 or not JSON. */
-function isFetchFailure(error: unknown): boolean {
+function isFetchFailure(error: unknown, errors: Jose["errors"]): boolean {
   return (
     error instanceof TypeError || (error instanceof errors.JOSEError && error.code === "ERR_JOSE_GENERIC")
   );

@@ -18,6 +18,7 @@ const schedules: Readonly<Record<string, string>> = {
   "jobs-sweep": "0 * * * * *",
   "monitoring-evaluate": "0 7 * * * *",
   "monitoring-prune": "0 41 3 * * *",
+  "monitoring-retention": "0 51 * * * *",
   "monitoring-watch": "30 * * * * *",
   "quantum-follow": "*/30 * * * * *",
   "quantum-sweep": "15 * * * * *",

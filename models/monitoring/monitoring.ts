@@ -154,7 +154,6 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
   const keptSinceMs = () => keptSince(options.config.retention.predictionDays, clock());
 
   const removeOld = async (): Promise<void> => {
-    await traffic.prune(clock() - trafficKeptMs);
     const beforeMs = keptSinceMs();
     if (beforeMs !== null) await removePredictions({ ...options, labels }, beforeMs);
     await removeReferences({ ...options, labels });
@@ -227,7 +226,13 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
       { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
       { name: "monitoring-watch", schedule: "30 * * * * *", run: watchAll },
       { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
-      { name: "monitoring-prune", schedule: "0 41 3 * * *", run: removeOld },
+      {
+        name: "monitoring-prune",
+        schedule: "0 41 3 * * *",
+        run: () => traffic.prune(clock() - trafficKeptMs),
+      },
+      // Every hour, as an hour of busy instances may have written ten thousand blobs.
+      { name: "monitoring-retention", schedule: "0 51 * * * *", run: removeOld },
     ],
     flush,
 

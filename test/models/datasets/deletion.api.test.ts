@@ -144,7 +144,7 @@ it("refuses while runs, model versions and monitors use it, names them, and lets
 
   await api("DELETE", "monitors/exact");
   expect((await api("DELETE", `datasets/lines/versions/${other}`)).status).toBe(204);
-  await platform.timers.find(({ name }) => name === "monitoring-prune")?.run();
+  await platform.timers.find(({ name }) => name === "monitoring-retention")?.run();
   expect((await blobs.list("monitoring/references/")).blobs).toEqual([]);
 
   const mlflow = (method: string, at: string, body: unknown) => send(method, `/api/2.0/mlflow/${at}`, body);

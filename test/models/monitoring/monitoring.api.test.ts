@@ -755,7 +755,7 @@ describe("capture", () => {
     const first = await evaluate("drift");
     expect(first).toMatchObject({ resultVersion: 1, drift: { verdict: "ok" } });
     clock.advance(90 * dayMs);
-    await timer("monitoring-prune");
+    await timer("monitoring-retention");
     for (const root of ["capture/", "monitoring/hours/"]) expect((await blobs.list(root)).blobs).toEqual([]);
     expect(made.logged).toContainEqual(
       expect.objectContaining({ msg: "old captured predictions were removed" }),

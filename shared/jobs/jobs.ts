@@ -12,6 +12,7 @@ import { keptSince } from "../retention.ts";
 import { type Events, traceCarrier } from "../telemetry/index.ts";
 import type { Job, JobKind, Jobs, SubmitOptions } from "./job.ts";
 import { removeEndedJobs } from "./retention.ts";
+import { createJobRetentionStore } from "./retention-store.ts";
 import { jobRoutes } from "./routes.ts";
 import {
   createJobStore,
@@ -138,7 +139,8 @@ export function createJobs(options: JobsOptions): JobBook {
         schedule: "0 33 3 * * *",
         run: async () => {
           const beforeMs = keptSince(options.retentionDays ?? null, clock());
-          if (beforeMs !== null) await removeEndedJobs({ store, kinds, clock, logger }, beforeMs);
+          if (beforeMs === null) return;
+          await removeEndedJobs({ store: createJobRetentionStore(database), kinds, clock, logger }, beforeMs);
         },
       },
     ],

@@ -2,13 +2,13 @@ import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { roundEnd } from "../retention.ts";
 import type { JobKind } from "./job.ts";
-import type { EndedJob, JobStore } from "./store.ts";
+import type { EndedJob, JobRetentionStore } from "./retention-store.ts";
 
 const jobsAtOnce = 200;
 const linesAtOnce = 5000;
 
 export interface JobRetentionOptions {
-  readonly store: JobStore;
+  readonly store: JobRetentionStore;
   readonly kinds: ReadonlyMap<string, JobKind>;
   readonly clock: Clock;
   readonly logger: Logger;

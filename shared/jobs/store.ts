@@ -42,7 +42,7 @@ export interface JobLogRow {
   line: string;
 }
 
-interface Tables {
+export interface JobTables {
   job: JobRow;
   job_log: JobLogRow;
 }
@@ -87,7 +87,7 @@ export type JobStore = ReturnType<typeof createJobStore>;
 
 /** The SQL of the jobs. */
 export function createJobStore(database: Database) {
-  const db = database.tables<Tables>();
+  const db = database.tables<JobTables>();
   return {
     /** Inserts the job unless one of its kind has the same idempotency key. @returns whether it was inserted. */
     async insert(row: JobRow): Promise<boolean> {
@@ -175,7 +175,7 @@ export function createJobStore(database: Database) {
       leaseUntilMs: number,
       report: Report,
     ): Promise<{ cancelReason: string | null } | null> =>
-      database.transaction<Tables, { cancelReason: string | null } | null>(async (trx) => {
+      database.transaction<JobTables, { cancelReason: string | null } | null>(async (trx) => {
         const held = await trx
           .updateTable("job")
           .set((is) => ({
@@ -196,7 +196,7 @@ export function createJobStore(database: Database) {
 
     /** Ends the claim. @returns the job as it is now, or null when the lease was no longer held: nothing is written. */
     finish: (lease: Lease, nowMs: number, report: Report, ending: Ending): Promise<JobRow | null> =>
-      database.transaction<Tables, JobRow | null>(async (trx) => {
+      database.transaction<JobTables, JobRow | null>(async (trx) => {
         const row = await trx
           .updateTable("job")
           .set((is) => ({
@@ -340,65 +340,12 @@ export function createJobStore(database: Database) {
         .execute();
       return rows.map((row) => row.id);
     },
-
-    /** Jobs that ended before a time, the oldest first. */
-    endedBefore(beforeMs: number, after: EndedJob | undefined, limit: number): Promise<EndedJob[]> {
-      let query = db
-        .selectFrom("job")
-        .select(["id", "kind", "ended_ms"])
-        .where("ended_ms", "<", beforeMs)
-        .where("state", "in", endedStates);
-      if (after !== undefined) {
-        const { id, ended_ms } = after;
-        query = query.where((is) =>
-          is.or([is("ended_ms", ">", ended_ms), is.and([is("ended_ms", "=", ended_ms), is("id", ">", id)])]),
-        );
-      }
-      return query
-        .orderBy("ended_ms")
-        .orderBy("id")
-        .limit(limit)
-        .$narrowType<{ ended_ms: number }>()
-        .execute();
-    },
-
-    /** Removes up to `limit` log lines of these jobs, as far as they ended before a time. @returns how many it was. */
-    async deleteLines(ids: readonly string[], beforeMs: number, limit: number): Promise<number> {
-      const { numAffectedRows = 0n } = await sql`
-        delete from job_log where (job_id, line_number) in (
-          select l.job_id, l.line_number from job_log l join job j on j.id = l.job_id
-          where j.id in (${sql.join(ids)}) and j.ended_ms < ${beforeMs} limit ${limit})`.execute(db);
-      return Number(numAffectedRows);
-    },
-
-    /** Removes these jobs, as far as they ended before a time and have no log lines. @returns the ids of those that went. */
-    async deleteEnded(ids: readonly string[], beforeMs: number): Promise<string[]> {
-      if (ids.length === 0) return [];
-      const rows = await db
-        .deleteFrom("job")
-        .where("id", "in", ids)
-        .where("ended_ms", "<", beforeMs)
-        .where("state", "in", endedStates)
-        .where(({ not, exists, selectFrom }) =>
-          not(exists(selectFrom("job_log").select("line_number").whereRef("job_log.job_id", "=", "job.id"))),
-        )
-        .returning("id")
-        .execute();
-      return rows.map((row) => row.id);
-    },
   };
 }
 
-export interface EndedJob {
-  readonly id: string;
-  readonly kind: string;
-  readonly ended_ms: number;
-}
-
-const endedStates: readonly JobState[] = ["succeeded", "failed", "cancelled"];
 const abandoned = "The process that ran it went away each time it was tried.";
 
-function dueQuery(db: Kysely<Tables>, kinds: readonly string[], nowMs: number) {
+function dueQuery(db: Kysely<JobTables>, kinds: readonly string[], nowMs: number) {
   return db
     .selectFrom("job")
     .where("kind", "in", kinds)
@@ -432,7 +379,7 @@ function endingColumns(ending: Ending, nowMs: number) {
 }
 
 /** 100 rows of five parameters stay far below SQLite's limit of variables in one statement. */
-async function insertLines(trx: Transaction<Tables>, lines: readonly JobLogRow[]): Promise<void> {
+async function insertLines(trx: Transaction<JobTables>, lines: readonly JobLogRow[]): Promise<void> {
   for (let start = 0; start < lines.length; start += 100) {
     await trx
       .insertInto("job_log")

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Database } from "../../../shared/database/index.ts";
 import type { JobKind } from "../../../shared/jobs/index.ts";
 import { removeEndedJobs } from "../../../shared/jobs/retention.ts";
+import { createJobRetentionStore, type JobRetentionStore } from "../../../shared/jobs/retention-store.ts";
 import { databaseCases } from "../../support/databases.ts";
 import { ada, type JobGround, jobGround, jobTables, kindOf } from "./ground.ts";
 
@@ -11,8 +12,10 @@ const logger = pino({ level: "silent" });
 
 describe.each(databaseCases())("ended jobs on $name", ({ open }) => {
   let database: Database;
+  let store: JobRetentionStore;
   beforeAll(async () => {
     database = await open(jobTables);
+    store = createJobRetentionStore(database);
   });
   afterAll(() => database.close());
   const rowsOf = (table: "job" | "job_log") =>
@@ -34,7 +37,7 @@ describe.each(databaseCases())("ended jobs on $name", ({ open }) => {
   );
 
   const remove = ({ jobs, clock }: JobGround, beforeMs = clock()) =>
-    removeEndedJobs({ store: jobs.store, kinds: jobs.kinds, clock, logger }, beforeMs);
+    removeEndedJobs({ store, kinds: jobs.kinds, clock, logger }, beforeMs);
   const ran = async (kind: JobKind<{ readonly n: number }>, count = 1) => {
     const ground = await jobGround(database, [disposable, named, failing]);
     const ids: string[] = [];
@@ -78,7 +81,7 @@ describe.each(databaseCases())("ended jobs on $name", ({ open }) => {
     };
     const { ground, ids } = await ran(failing);
     const kinds = new Map([[retried.kind, retried]]);
-    const options = { store: ground.jobs.store, kinds, clock: ground.clock, logger };
+    const options = { store, kinds, clock: ground.clock, logger };
     expect(await removeEndedJobs(options, ground.clock())).toMatchObject({ jobs: 0 });
     expect(await ground.jobs.get(ids[0] ?? "")).toMatchObject({ state: "queued" });
   });
@@ -86,9 +89,9 @@ describe.each(databaseCases())("ended jobs on $name", ({ open }) => {
   it("are never without a row while lines of theirs are left: a crash in between is made good by the next round", async () => {
     const { ground } = await ran(disposable, 3);
     const dying = {
-      ...ground.jobs.store,
+      ...store,
       async deleteLines(ids: readonly string[], beforeMs: number) {
-        await ground.jobs.store.deleteLines(ids, beforeMs, 3);
+        await store.deleteLines(ids, beforeMs, 3);
         throw new Error("killed");
       },
     };

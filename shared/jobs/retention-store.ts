@@ -19,16 +19,13 @@ export function createJobRetentionStore(database: Database) {
   return {
     /** Jobs that ended before a time, the oldest first. */
     endedBefore(beforeMs: number, after: EndedJob | undefined, limit: number): Promise<EndedJob[]> {
-      let query = db
-        .selectFrom("job")
-        .select(["id", "kind", "ended_ms"])
-        .where("ended_ms", "<", beforeMs)
-        .where("state", "in", endedStates);
+      let query = db.selectFrom("job").select(["id", "kind", "ended_ms"]).where("ended_ms", "<", beforeMs);
       if (after !== undefined) {
         const { id, ended_ms } = after;
-        query = query.where((is) =>
-          is.or([is("ended_ms", ">", ended_ms), is.and([is("ended_ms", "=", ended_ms), is("id", ">", id)])]),
-        );
+        // The first condition alone says where in the index to begin.
+        query = query
+          .where("ended_ms", ">=", ended_ms)
+          .where((is) => is.or([is("ended_ms", ">", ended_ms), is("id", ">", id)]));
       }
       return query
         .orderBy("ended_ms")

@@ -6,10 +6,12 @@ import { createServer } from "node:net";
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { family } from "../serving/children.ts";
 
 // npm run bench -- start [--runs 9]
 // From `npm start` to the first answer of /health, and whose share of that is whose; then the memory of an idle server.
-// The kinds of start take turns, so that a busy moment of the machine does not fall on one of them alone.
+// The kinds of start take turns, so that a busy moment of the machine does not fall on one of them alone; processor time,
+// of all processes of a start, says more than the clock when the machine is busy.
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const { values } = parseArgs({ options: { runs: { type: "string", default: "9" } } });
@@ -40,11 +42,11 @@ const starts: Readonly<Record<string, readonly [command: string, ...args: string
 
 const data = await mkdtemp(path.join(tmpdir(), "ketline-bench-"));
 try {
-  const times = new Map<string, number[]>(Object.keys(starts).map((name) => [name, []]));
+  const times = new Map<string, Start[]>(Object.keys(starts).map((name) => [name, []]));
   for (let run = -1; run < runs; run++) {
     for (const [name, command] of Object.entries(starts)) {
-      const { ms } = await firstAnswer(command, async () => {});
-      if (run >= 0) times.get(name)?.push(ms); // the first run fills the caches and creates the database
+      const { start } = await firstAnswer(command, async () => {});
+      if (run >= 0) times.get(name)?.push(start); // the first run fills the caches and creates the database
     }
   }
   const { result: rssMiB } = await firstAnswer(starts["server/main.ts alone"] ?? fail(), async (child) => {
@@ -56,11 +58,17 @@ try {
   await rm(data, { recursive: true, force: true });
 }
 
+interface Start {
+  readonly ms: number;
+  /** Of the command and all that it started; NaN where there is no /proc. */
+  readonly processorMs: number;
+}
+
 /** Starts a server, waits for its first answer, lets `then` look at it, and stops it. */
 async function firstAnswer<Result>(
   [command, ...args]: readonly [string, ...string[]],
   then: (child: ChildProcess) => Promise<Result>,
-): Promise<{ ms: number; result: Result }> {
+): Promise<{ start: Start; result: Result }> {
   const port = await freePort();
   const startedMs = performance.now();
   const child = spawn(command, args, {
@@ -85,7 +93,7 @@ async function firstAnswer<Result>(
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const ms = performance.now() - startedMs;
-    return { ms, result: await then(child) };
+    return { start: { ms, processorMs: processorMs(child.pid ?? fail()) }, result: await then(child) };
   } finally {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
     await ended;
@@ -113,6 +121,16 @@ function freePort(): Promise<number> {
   });
 }
 
+function processorMs(pid: number): number {
+  if (process.platform !== "linux") return Number.NaN;
+  const ticks = family(pid).map((member) => {
+    const stat = readFileSync(`/proc/${member}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(fields[11]) + Number(fields[12]); // utime and stime, proc(5)
+  });
+  return 10 * ticks.reduce((sum, one) => sum + one, 0);
+}
+
 function residentMiB(pid: number): number {
   if (process.platform === "linux") {
     const kiB = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
@@ -121,8 +139,8 @@ function residentMiB(pid: number): number {
   return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)]).toString()) / 1024;
 }
 
-function report(times: ReadonlyMap<string, readonly number[]>, rssMiB: number): void {
-  const median = (name: string) => summary(times.get(name) ?? []).median;
+function report(times: ReadonlyMap<string, readonly Start[]>, rssMiB: number): void {
+  const median = (name: string) => summary((times.get(name) ?? []).map(({ ms }) => ms)).median;
   const line = (name: string, cells: readonly (number | string)[]) =>
     console.log(
       `| ${name.padEnd(38)} | ${cells.map((cell) => String(typeof cell === "number" ? Math.round(cell) : cell).padStart(6)).join(" | ")} |`,
@@ -130,11 +148,11 @@ function report(times: ReadonlyMap<string, readonly number[]>, rssMiB: number): 
   console.log(
     `\n${runs} runs of each, in turn; ${cpus().length} × ${cpus()[0]?.model.trim()}; Node.js ${process.versions.node}, npm under ${execFileSync(systemNode, ["--version"]).toString().trim()}; ${new Date().toISOString().slice(0, 10)}\n`,
   );
-  line("ms to the first answer", ["median", "min", "max"]);
-  console.log(`|${"-".repeat(40)}|${"-------:|".repeat(3)}`);
+  line("ms to the first answer", ["median", "min", "max", "CPU ms"]);
+  console.log(`|${"-".repeat(40)}|${"-------:|".repeat(4)}`);
   for (const [name, measured] of times) {
-    const { median: middle, min, max } = summary(measured);
-    line(name, [middle, min, max]);
+    const { median: middle, min, max } = summary(measured.map(({ ms }) => ms));
+    line(name, [middle, min, max, summary(measured.map((start) => start.processorMs)).median]);
   }
   const bareMs = median("bare node:http");
   const guardMs = median("guard and bare node:http") - bareMs;

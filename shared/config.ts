@@ -62,7 +62,11 @@ export interface Config {
     readonly hosts: number;
   };
   /** Whether the OpenTelemetry SDK is loaded; it reads its own standard variables then. */
-  readonly telemetry: { readonly exporting: boolean; readonly serviceName: string };
+  readonly telemetry: {
+    readonly exporting: boolean;
+    readonly tracing: boolean;
+    readonly serviceName: string;
+  };
   /** What is recorded beside runs and predictions as the code that made them: a release or a commit. */
   readonly codeVersion: string;
 }
@@ -291,5 +295,10 @@ function telemetryOf(variables: Variables): Config["telemetry"] {
     variables.OTEL_METRICS_EXPORTER,
   ].some((value) => value !== undefined && value !== "none");
   const disabled = variables.OTEL_SDK_DISABLED.toLowerCase() === "true";
-  return { exporting: asked && !disabled, serviceName: variables.OTEL_SERVICE_NAME };
+  return {
+    exporting: asked && !disabled,
+    // The SDK takes "none" as its first word for none, and sends traces by OTLP when nothing is said.
+    tracing: variables.OTEL_TRACES_EXPORTER?.split(",")[0]?.trim() !== "none",
+    serviceName: variables.OTEL_SERVICE_NAME,
+  };
 }

@@ -161,6 +161,14 @@ describe("the configuration", () => {
     expect(loadConfig(env as unknown as Record<string, string>).telemetry.exporting).toBe(exporting);
   });
 
+  it.each([
+    [{}, true],
+    [{ OTEL_TRACES_EXPORTER: "otlp" }, true],
+    [{ OTEL_TRACES_EXPORTER: "none" }, false],
+  ])("with %j makes traces where it exports: %s", (env, tracing) => {
+    expect(loadConfig(env as unknown as Record<string, string>).telemetry.tracing).toBe(tracing);
+  });
+
   it("lists the variables that it reads", () => {
     expect(environmentVariables).toEqual(
       expect.arrayContaining(["KETLINE_DATABASE", "KETLINE_BLOBS", "KETLINE_QUEUES", "PORT"]),

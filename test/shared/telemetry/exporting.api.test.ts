@@ -82,6 +82,19 @@ describe("telemetry", () => {
     expect(JSON.stringify(sent("/v1/traces"))).toContain('"stringValue":"ketline"');
   });
 
+  it("can be metrics alone, and then carries no trace through the work", async () => {
+    const { received, logged } = await collect({
+      OTEL_EXPORTER_OTLP_ENDPOINT: "<collector>",
+      OTEL_TRACES_EXPORTER: "none",
+    });
+    expect([...new Set(received.map(({ path }) => path))].filter((path) => path !== "/v1/logs")).toEqual([
+      "/v1/metrics",
+    ]);
+    const metrics = all<{ name: string }>(received, "metrics").map((metric) => metric.name);
+    expect(metrics).toEqual(expect.arrayContaining(["http.server.request.duration", "ketline.jobs"]));
+    expect(logged).not.toHaveProperty("traceId");
+  });
+
   it("goes nowhere unless a variable says so, and costs no trace ids", async () => {
     const { received, logged } = await collect({});
     expect(received).toEqual([]);

@@ -1,7 +1,7 @@
 import {
-  accessSync,
-  constants,
+  existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -17,9 +17,9 @@ import { threadId } from "node:worker_threads";
 const require = createRequire(import.meta.url);
 
 /**
- * Packages of many small modules, 430 of the 950 that a start of the server read, each with those that share modules with it: a
- * module is then still loaded only once. No other package may hand their objects to our sources, save OpenTelemetry's,
- * whose API is made to be there several times.
+ * Packages of many small modules, 430 of the 950 that a start of the server read, each with those that share modules
+ * with it: a module is then still loaded only once. No other package may hand their objects to our sources, save
+ * OpenTelemetry's, whose API is made to be there several times.
  */
 const groups = [["kysely"], ["zod"], ["hono"], ["@opentelemetry/api"], ["@bufbuild/protobuf", "onnx-buf"]];
 
@@ -52,17 +52,20 @@ export function createJoinedPackages(folder) {
 
 const manifestOf = (folder, group) => path.join(folder, `${group[0].replace("/", "-")}.json`);
 
-/** The files of a group, if they are made of what its modules are now. */
+/** The files of a group, if they are made of what its modules are now. Paths are relative: a copied tree has its own. */
 function kept(folder, group) {
   try {
-    const { files, inputs, versions } = JSON.parse(readFileSync(manifestOf(folder, group), "utf8"));
+    const { made, inputs, versions } = JSON.parse(readFileSync(manifestOf(folder, group), "utf8"));
     for (const [file, mtimeMs, size] of inputs) {
-      const now = statSync(file);
+      const now = statSync(path.join(folder, file));
       if (now.mtimeMs !== mtimeMs || now.size !== size) return undefined;
     }
     // npm gives the files of every version the same time.
-    for (const [manifest, version] of versions) if (versionIn(manifest) !== version) return undefined;
-    return files;
+    for (const [manifest, version] of versions) {
+      if (versionIn(path.join(folder, manifest)) !== version) return undefined;
+    }
+    for (const index of group.keys()) statSync(path.join(folder, made, `${index}.mjs`));
+    return filesOf(path.join(folder, made), group);
   } catch {
     return undefined;
   }
@@ -71,9 +74,8 @@ function kept(folder, group) {
 function join(folder, group, resolve) {
   const temporary = path.join(folder, `${process.pid}.${threadId}`);
   try {
-    const { buildSync } = require("esbuild");
     mkdirSync(temporary, { recursive: true });
-    accessSync(temporary, constants.W_OK);
+    const { buildSync } = require("esbuild");
     const { metafile } = buildSync({
       absWorkingDir: folder,
       entryPoints: group.map((name, i) => ({ in: fileURLToPath(resolve(name)), out: String(i) })),
@@ -90,45 +92,52 @@ function join(folder, group, resolve) {
       metafile: true,
       logLevel: "silent",
     });
-    const sources = Object.keys(metafile.inputs).map((file) => path.resolve(folder, file));
-    const inputs = sources.map((file) => [file, statSync(file).mtimeMs, statSync(file).size]);
-    const manifests = [...new Set(sources.map(manifestAbove))];
-    const versions = manifests.map((manifest) => [manifest, versionIn(manifest)]);
+    const sources = Object.keys(metafile.inputs);
+    const inputs = sources.map((file) => {
+      const { mtimeMs, size } = statSync(path.join(folder, file));
+      return [file, mtimeMs, size];
+    });
+    const manifests = [...new Set(sources.map((file) => manifestOfPackage(folder, file)))];
+    const versions = manifests.map((manifest) => [manifest, versionIn(path.join(folder, manifest))]);
     const { createHash } = require("node:crypto");
     const key = createHash("sha256")
       .update(JSON.stringify([inputs, versions]))
       .digest("hex")
       .slice(0, 16);
-    const made = path.join(folder, `${path.basename(manifestOf(folder, group), ".json")}-${key}`);
-    const files = Object.fromEntries(
-      group.map((name, i) => [name, pathToFileURL(path.join(made, `${i}.mjs`)).href]),
-    );
-    putInPlace(temporary, made);
-    writeFileSync(`${temporary}.json`, JSON.stringify({ files, inputs, versions }));
+    const made = `${path.basename(manifestOf(folder, group), ".json")}-${key}`;
+    putInPlace(temporary, path.join(folder, made));
+    writeFileSync(`${temporary}.json`, JSON.stringify({ made, inputs, versions }));
     renameSync(`${temporary}.json`, manifestOf(folder, group));
-    return files;
-  } catch (error) {
-    // no esbuild, or no place to write to
-    if (error instanceof TypeError || error instanceof ReferenceError) throw error;
+    return filesOf(path.join(folder, made), group);
+  } catch {
+    // no esbuild, no place to write to, a package that lies elsewhere: a start must not fail for its speed
     return undefined;
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
 }
 
-/** Another process may have made the same meanwhile. */
+/** Of a joined group, the URL of each package's file. */
+function filesOf(made, group) {
+  return Object.fromEntries(group.map((name, i) => [name, pathToFileURL(path.join(made, `${i}.mjs`)).href]));
+}
+
+/** Another process may have made the same meanwhile; what somebody has taken files out of is replaced. */
 function putInPlace(temporary, made) {
   try {
     renameSync(temporary, made);
   } catch (error) {
     if (!["EEXIST", "ENOTEMPTY", "EPERM"].includes(error.code)) throw error;
+    if (readdirSync(temporary).every((file) => existsSync(path.join(made, file)))) return;
+    rmSync(made, { recursive: true });
+    renameSync(temporary, made);
   }
 }
 
-/** `…/node_modules/kysely/dist/kysely.js` → `…/node_modules/kysely/package.json` */
-function manifestAbove(file) {
-  const [directory] = file.match(/^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/);
-  return path.join(directory, "package.json");
+/** The package.json above a module: `…/node_modules/kysely/dist/kysely.js` → `…/node_modules/kysely/package.json` */
+function manifestOfPackage(folder, file) {
+  const [directory] = path.join(folder, file).match(/^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/);
+  return path.relative(folder, path.join(directory, "package.json"));
 }
 
 function versionIn(manifest) {

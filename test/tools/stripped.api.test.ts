@@ -145,6 +145,11 @@ describe("a package of many modules", () => {
     expect(run("asks.ts").stdout).toBe("mended here\n");
   });
 
+  it("is joined again when the file is gone", () => {
+    for (const file of joinedFiles()) rmSync(path.join(root, file));
+    expect(run("asks.ts").stdout).toBe("mended here\n");
+  });
+
   it("is joined again for another version, though npm gives all versions' files the same time", () => {
     packageOf("kysely", kysely("1.0.1", "one"));
     expect(run("asks.ts").stdout).toBe("one\n");
@@ -152,6 +157,18 @@ describe("a package of many modules", () => {
     expect(run("asks.ts").stdout).toBe("two\n");
     const texts = joinedFiles().map((file) => readFileSync(path.join(root, file), "utf8"));
     expect(texts.filter((text) => text.includes('"two"'))).toHaveLength(1);
+  });
+
+  it("is joined again in a copy of the tree, whose packages may be others", () => {
+    const copy = mkdtempSync(path.join(tmpdir(), "ketline-stripped-copy-"));
+    try {
+      cpSync(root, copy, { recursive: true, preserveTimestamps: true });
+      packageOf("kysely", kysely("2.0.0", "of the copy"), copy);
+      expect(run("asks.ts", copy).stdout).toBe("of the copy\n");
+      expect(run("asks.ts").stdout).toBe("two\n");
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
+    }
   });
 
   it("shares its modules with the packages that are joined with it", () => {
@@ -171,28 +188,30 @@ describe("a package of many modules", () => {
     );
     expect(run("shares.ts").stdout).toBe("1\n");
     expect(joinedFiles("@bufbuild-protobuf")).toHaveLength(3);
+    rmSync(path.join(root, joinedFiles("@bufbuild-protobuf").find((file) => file.endsWith("0.mjs"))!));
+    expect(run("shares.ts").stdout).toBe("1\n");
   });
 });
 
-function write(name: string, text: string): void {
-  const file = path.join(root, name);
+function write(name: string, text: string, tree = root): void {
+  const file = path.join(tree, name);
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, text);
 }
 
-function packageOf(name: string, files: Readonly<Record<string, string>>): void {
+function packageOf(name: string, files: Readonly<Record<string, string>>, tree = root): void {
   for (const [file, text] of Object.entries(files)) {
-    write(`node_modules/${name}/${file}`, text);
+    write(`node_modules/${name}/${file}`, text, tree);
     const packed = new Date("1985-10-26T08:15:00Z");
-    utimesSync(path.join(root, "node_modules", name, file), packed, packed);
+    utimesSync(path.join(tree, "node_modules", name, file), packed, packed);
   }
 }
 
-function run(file: string) {
-  const loader = path.join(root, "tools", "stripped.mjs");
+function run(file: string, tree = root) {
+  const loader = path.join(tree, "tools", "stripped.mjs");
   return spawnSync(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--import", loader, path.join(root, file)],
+    ["--disable-warning=ExperimentalWarning", "--import", loader, path.join(tree, file)],
     { encoding: "utf8", timeout: 30_000 },
   );
 }

@@ -110,7 +110,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     instanceId,
   });
 
-  const ground = { config, database, blobs, jobs, workers, clock, audit, logger };
+  const ground = { config, database, blobs, jobs, workers, clock, audit, logger, events };
   const datasets = createDatasets({
     ...ground,
     usedBy: [(doomed) => training.datasetUses(doomed), (doomed) => monitoring.datasetUses(doomed)],

@@ -3,14 +3,15 @@ import path from "node:path";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
+import { callersFaults } from "../../shared/errors.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
-import type { Logger } from "../../shared/telemetry/index.ts";
+import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { comparisonRoutes } from "./comparison-routes.ts";
 import { createDataPlane, type Observation } from "./data-plane.ts";
 import { createDeployments } from "./deployments.ts";
 import type { ModelSource } from "./model-source.ts";
-import type { PredictionListener } from "./prediction.ts";
+import type { Prediction, PredictionListener } from "./prediction.ts";
 import { inferenceRoutes } from "./protocols/inference-routes.ts";
 import { scoringRoutes } from "./protocols/scoring-routes.ts";
 import { createRollouts } from "./rollouts/rollouts.ts";
@@ -23,6 +24,7 @@ import { createStatistics } from "./statistics.ts";
 import { createDeploymentStore } from "./store.ts";
 import { createTallies } from "./tallies.ts";
 import { createTallyStore } from "./tally-store.ts";
+import { rowCount } from "./tensors.ts";
 
 export interface ServingOptions {
   readonly database: Database;
@@ -31,6 +33,7 @@ export interface ServingOptions {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: Pick<Events, "predictionServed" | "deploymentChanged">;
   /** Of the configuration; files of models are kept in `cache/models` below it. */
   readonly dataDirectory: string;
   readonly limits?: Partial<SessionLimits>;
@@ -39,7 +42,7 @@ export interface ServingOptions {
 }
 
 export function createServing(options: ServingOptions): Serving {
-  const { database, blobs, models, audit, clock, logger } = options;
+  const { database, blobs, models, audit, clock, logger, events } = options;
   const store = createDeploymentStore(database);
   const catalogue = createCatalogue({ store, models, clock, logger });
   const sessions = createSessions({
@@ -56,6 +59,7 @@ export function createServing(options: ServingOptions): Serving {
   const observe = (observation: Observation) => {
     statistics.add(observation);
     tallies.add(observation);
+    tellOf(observation.prediction, events);
     for (const listener of listeners) {
       try {
         listener(observation.prediction);
@@ -76,6 +80,7 @@ export function createServing(options: ServingOptions): Serving {
     store,
     audit,
     clock,
+    events,
     onChange: () => catalogue.expire(),
     checkTarget: async (target, load) => {
       await catalogue.refresh();
@@ -123,6 +128,25 @@ export function createServing(options: ServingOptions): Serving {
     flush: () => tallies.flush(),
     close: () => sessions.close(),
   };
+}
+
+/** One event for each request that a caller sent; this is on the hottest path. */
+function tellOf(prediction: Prediction, events: ServingOptions["events"]): void {
+  if (prediction.shadow) return;
+  const { deployment, revision, variant, status, durationMs } = prediction;
+  const ok = status === "ok";
+  events.predictionServed({
+    deployment,
+    revision,
+    variant,
+    rows: ok ? rowCount(prediction.inputs) : 0,
+    durationMs,
+    outcome: ok
+      ? "ok"
+      : callersFaults.has(prediction.errorKind ?? "internal")
+        ? "client_error"
+        : "server_error",
+  });
 }
 
 const keepTalliesMs = 7 * 24 * 3_600_000;

@@ -2,6 +2,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import { invalidBySchema } from "../../shared/http/index.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
+import type { Events } from "../../shared/telemetry/index.ts";
 import { defaultTimeoutMs, leftBehind, restoredRevision, rollbackTarget, specOf } from "./revisions.ts";
 import { endActiveRollout } from "./rollouts/progress.ts";
 import {
@@ -50,6 +51,7 @@ export interface DeploymentsOptions {
   readonly store: DeploymentStore;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly events: Pick<Events, "deploymentChanged">;
   /** Called when a deployment has changed. */
   readonly onChange: () => void;
   /** @throws when the version or alias is not there, or with `load` when it cannot be served */
@@ -62,26 +64,32 @@ export function createDeployments({
   store,
   audit,
   clock,
+  events,
   onChange,
   checkTarget,
 }: DeploymentsOptions): Deployments {
   const record = async (
-    action: string,
+    { deployment, revision, change, reason }: DeploymentRevision,
     before: Deployment | null,
     after: Deployment | null,
     by: ChangeAuthor,
   ) => {
     onChange();
+    events.deploymentChanged({ deployment, revision, change, actor: by.actor.id, reason });
     await audit.record({
       actor: by.actor,
-      action: `deployment.${action}`,
-      subject: `deployment/${after?.name ?? before?.name}`,
+      action: `deployment.${change}`,
+      subject: `deployment/${deployment}`,
       before: before === null ? null : { revision: before.revision, ...specOf(before) },
       after: after === null ? null : { revision: after.revision, ...specOf(after) },
       reason: by.reason,
     });
   };
-  const append = async (writer: DeploymentWriter, given: NewRevision, alongside?: Alongside) => {
+  const append = async (
+    writer: DeploymentWriter,
+    given: NewRevision,
+    alongside?: Alongside,
+  ): Promise<DeploymentRevision> => {
     const revision: DeploymentRevision = {
       ...given,
       rollout: alongside?.rollout ?? null,
@@ -92,6 +100,7 @@ export function createDeployments({
     await writer.append(revision);
     if (alongside === undefined) await endActiveRollout(writer.rollouts, revision);
     else await alongside.write(writer, revision);
+    return revision;
   };
   const allRevisions = (reader: Pick<DeploymentStore, "revisions">, name: string) =>
     reader.revisions(name, Number.MAX_SAFE_INTEGER, maxRevisionsRead);
@@ -114,7 +123,7 @@ export function createDeployments({
     async changeDeployment(name, change, by) {
       checkName(name);
       await checkTargets(change, checkTarget);
-      const { before, after } = await store.change(async (writer) => {
+      const { made, before, after } = await store.change(async (writer) => {
         const found = await writer.find(name);
         checkExpected(found, name, by.expectedRevision);
         const current = found === null || found.deleted ? null : found.deployment;
@@ -127,10 +136,10 @@ export function createDeployments({
           ...authored(by),
           restores: null,
         };
-        await append(writer, revision, by.alongside);
-        return { before: current, after: existing(await writer.find(name), name) };
+        const made = await append(writer, revision, by.alongside);
+        return { made, before: current, after: existing(await writer.find(name), name) };
       });
-      await record(before === null ? "create" : "change", before, after, by);
+      await record(made, before, after, by);
       return after;
     },
 
@@ -167,11 +176,11 @@ export function createDeployments({
             ...authored(by),
             restores,
           };
-          await append(writer, revision, by.alongside);
-          return { before, after: existing(await writer.find(name), name) };
+          const made = await append(writer, revision, by.alongside);
+          return { made, before, after: existing(await writer.find(name), name) };
         });
         if (result === null) continue;
-        await record("rollback", result.before, result.after, by);
+        await record(result.made, result.before, result.after, by);
         return result.after;
       }
     },
@@ -191,11 +200,11 @@ export function createDeployments({
     },
 
     async deleteDeployment(name, by) {
-      const before = await store.change(async (writer) => {
+      const { made, before } = await store.change(async (writer) => {
         const found = await writer.find(name);
         checkExpected(found, name, by.expectedRevision);
         const current = existing(found, name);
-        await append(writer, {
+        const made = await append(writer, {
           deployment: name,
           revision: current.revision + 1,
           change: "delete",
@@ -203,9 +212,9 @@ export function createDeployments({
           ...authored(by),
           restores: null,
         });
-        return current;
+        return { made, before: current };
       });
-      await record("delete", before, null, by);
+      await record(made, before, null, by);
     },
   };
 }

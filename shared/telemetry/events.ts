@@ -1,12 +1,15 @@
-import { type Attributes, type Meter, metrics } from "@opentelemetry/api";
+import { type Attributes, createNoopMeter, type Meter, metrics } from "@opentelemetry/api";
 import type { Logger } from "pino";
 
 /** What happens in Ketline that operators watch: each is a line in the log and counts in metrics. */
 export interface Events {
+  /** A request was answered, or failed at the model that it went to; copies for shadows are none. */
   predictionServed(event: {
-    readonly deployment: string;
-    readonly revision: number;
-    readonly variant: string;
+    /** Null, as the revision and the variant, when a registered model was asked without a deployment. */
+    readonly deployment: string | null;
+    readonly revision: number | null;
+    readonly variant: string | null;
+    /** Zero when it failed. */
     readonly rows: number;
     readonly durationMs: number;
     readonly outcome: "ok" | "client_error" | "server_error";
@@ -21,23 +24,27 @@ export interface Events {
     /** From its creation to its first start, or to its end when it never started. */
     readonly waitedMs: number;
   }): void;
+  /** An alert was raised for a drift. */
   driftDetected(event: {
     readonly monitor: string;
-    readonly deployment: string;
+    /** Null when the monitor watches a registered model, whatever deployment serves it. */
+    readonly deployment: string | null;
     readonly signal: string;
     readonly value: number;
     readonly limit: number;
   }): void;
+  /** A revision was made, by hand or by a rollout. */
   deploymentChanged(event: {
     readonly deployment: string;
     readonly revision: number;
-    readonly change: string;
+    readonly change: "create" | "change" | "rollback" | "delete";
     readonly actor: string;
-    readonly reason: string | null;
+    readonly reason: string;
   }): void;
+  /** A version has been read, meets its expectations and may be used. */
   datasetRegistered(event: {
     readonly dataset: string;
-    readonly version: string;
+    readonly datasetVersion: string;
     readonly rows: number;
     readonly sizeBytes: number;
   }): void;
@@ -45,11 +52,16 @@ export interface Events {
     readonly jobId: string;
     readonly workspace: string;
     readonly target: string;
-    readonly state: string;
+    readonly state: "succeeded" | "failed" | "cancelled" | "refused";
+    /** Whose results were read; null when there are none. */
     readonly shots: number | null;
+    /** From its submission to its end, with the time in the workspace's queue. */
     readonly durationMs: number;
   }): void;
 }
+
+/** Stands in attributes for the deployment and the variant of requests that had none: there may be thousands of models. */
+const directly = "_direct";
 
 /** Metrics carry only what has few values: an id in an attribute would make one time series of each. */
 export function createEvents(logger: Logger, meter: Meter = metrics.getMeter("ketline")): Events {
@@ -76,23 +88,34 @@ export function createEvents(logger: Logger, meter: Meter = metrics.getMeter("ke
   });
   const datasets = meter.createCounter("ketline.dataset.versions", {
     unit: "{version}",
-    description: "Dataset versions registered",
+    description: "Dataset versions that became ready",
   });
   const quantumJobs = meter.createCounter("ketline.quantum.jobs", {
     unit: "{job}",
     description: "Quantum jobs ended",
   });
-  const quantumDuration = seconds(meter, "ketline.quantum.job.duration", "Time a quantum job took");
+  const quantumDuration = seconds(
+    meter,
+    "ketline.quantum.job.duration",
+    "Time from a quantum job's submission to its end",
+  );
   const shots = meter.createCounter("ketline.quantum.shots", { unit: "{shot}", description: "Shots run" });
+  const measured = meter !== createNoopMeter();
   const tell = (event: string, members: object): void => logger.info({ event, ...members }, event);
 
   return {
     predictionServed(event) {
-      const { deployment, variant, outcome } = event;
-      const attributes: Attributes = { deployment, variant, outcome };
-      predictions.add(1, attributes);
-      rows.add(event.rows, attributes);
-      predictionDuration.record(event.durationMs / 1000, attributes);
+      if (measured) {
+        const { deployment, variant, outcome } = event;
+        const attributes: Attributes = {
+          deployment: deployment ?? directly,
+          variant: variant ?? directly,
+          outcome,
+        };
+        predictions.add(1, attributes);
+        rows.add(event.rows, attributes);
+        predictionDuration.record(event.durationMs / 1000, attributes);
+      }
       // The access log has a line for it already; this one is for looking closer.
       if (logger.isLevelEnabled("debug")) {
         logger.debug({ event: "prediction.served", ...event }, "prediction.served");
@@ -106,7 +129,8 @@ export function createEvents(logger: Logger, meter: Meter = metrics.getMeter("ke
       tell("job.ended", event);
     },
     driftDetected(event) {
-      drifts.add(1, { monitor: event.monitor, deployment: event.deployment, signal: event.signal });
+      const { monitor, deployment, signal } = event;
+      drifts.add(1, { monitor, signal, ...(deployment === null ? {} : { deployment }) });
       tell("drift.detected", event);
     },
     deploymentChanged(event) {

@@ -19,14 +19,18 @@ describe.each(databaseCases())("deployments on $name", ({ open }) => {
   let store: DeploymentStore;
   let deployments: Deployments;
   let nowMs = 1000;
+  /** Revisions that events told of. */
+  let changed: number[];
 
   beforeEach(async () => {
+    changed = [];
     database = await open(servingMigrations);
     store = createDeploymentStore(database);
     deployments = createDeployments({
       store,
       audit: { record: async () => undefined },
       clock: () => nowMs++,
+      events: { deploymentChanged: ({ revision }) => void changed.push(revision) },
       onChange: () => undefined,
       checkTarget: async () => undefined,
     });
@@ -73,6 +77,7 @@ describe.each(databaseCases())("deployments on $name", ({ open }) => {
     const { items } = await deployments.listRevisions("d");
     expect(new Set(items.map(({ reason }) => reason)).size).toBe(17);
     expect(items.map(({ revision }) => revision)).toEqual(Array.from({ length: 17 }, (_, i) => 17 - i));
+    expect(changed.toSorted((a, b) => b - a)).toEqual(items.map(({ revision }) => revision));
   });
 
   it("are followed by their change number, deletions included", async () => {

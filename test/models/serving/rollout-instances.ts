@@ -26,6 +26,7 @@ export function rolloutInstances(database: Database) {
   let nowMs = 1_767_600_000_000;
   const logged: string[] = [];
   const audited: string[] = [];
+  const changed: number[] = [];
   const store = createDeploymentStore(database);
   const rolloutStore = createRolloutStore(database);
   const tallyStore = createTallyStore(database, "test");
@@ -41,6 +42,7 @@ export function rolloutInstances(database: Database) {
         },
       },
       clock: () => nowMs,
+      events: { deploymentChanged: ({ revision }: { revision: number }) => void changed.push(revision) },
       logger: createLogger(
         { logLevel: "error", codeVersion: "test" },
         { write: (line) => logged.push(line) },
@@ -65,6 +67,8 @@ export function rolloutInstances(database: Database) {
     logged,
     /** Actions, in order. */
     audited,
+    /** Revisions that events told of, in order. */
+    changed,
     actor,
     by,
     pass(ms: number) {

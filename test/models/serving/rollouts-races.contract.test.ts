@@ -82,6 +82,7 @@ describe.each(databaseCases())("rollouts that several hands move, on $name", ({ 
     await slow.rollouts.tick();
     expect(await one.rollouts.get("d", rollout.id)).toMatchObject({ state: "paused", step: 1 });
     expect(await weights()).toEqual({ main: 90, v2: 10 });
+    expect(all.changed).toEqual([1, 2]);
     expect(all.logged).toEqual([]);
   });
 

@@ -64,22 +64,55 @@ describe("events", () => {
     });
   });
 
+  it("of predictions without a deployment count under one name, however many models there are", () => {
+    const { measured } = toldBy((events) => {
+      const without = { deployment: null, revision: null, variant: null };
+      events.predictionServed({ ...without, rows: 0, durationMs: 1, outcome: "client_error" });
+    });
+    const attributes = { deployment: "_direct", variant: "_direct", outcome: "client_error" };
+    expect(measured[0]).toEqual({ name: "ketline.predictions", value: 1, attributes });
+  });
+
+  it("of predictions are not even looked at where nobody measures or looks closer", () => {
+    const logger = createLogger(loadConfig({ KETLINE_LOG_LEVEL: "info" }));
+    const event = new Proxy({} as Parameters<Events["predictionServed"]>[0], {
+      get(_, member) {
+        throw new Error(`${String(member)} was read`);
+      },
+    });
+    expect(() => createEvents(logger).predictionServed(event)).not.toThrow();
+    const { measured } = toldBy((events) => expect(() => events.predictionServed(event)).toThrow("was read"));
+    expect(measured).toEqual([]);
+  });
+
+  it("of a drift carry a deployment only where there is one", () => {
+    const { measured } = toldBy((events) => {
+      const drift = { monitor: "m", signal: "data_drift", value: 0.4, limit: 0.2 };
+      events.driftDetected({ ...drift, deployment: "d" });
+      events.driftDetected({ ...drift, deployment: null });
+    });
+    expect(measured.map(({ attributes }) => attributes)).toEqual([
+      { monitor: "m", signal: "data_drift", deployment: "d" },
+      { monitor: "m", signal: "data_drift" },
+    ]);
+  });
+
   it("of drift, deployments, datasets and quantum jobs are each one line and one count", () => {
     const { logged, measured } = toldBy((events) => {
-      events.driftDetected({ monitor: "m", deployment: "d", signal: "psi:delay", value: 0.4, limit: 0.2 });
+      events.driftDetected({ monitor: "m", deployment: "d", signal: "data_drift", value: 0.4, limit: 0.2 });
       events.deploymentChanged({
         deployment: "d",
         revision: 2,
         change: "rollback",
         actor: "a",
-        reason: null,
+        reason: "slow",
       });
-      events.datasetRegistered({ dataset: "flights", version: "v", rows: 3, sizeBytes: 4 });
+      events.datasetRegistered({ dataset: "flights", datasetVersion: "v", rows: 3, sizeBytes: 4 });
       events.quantumJobEnded({
         jobId: "q",
         workspace: "local",
         target: "t",
-        state: "Succeeded",
+        state: "succeeded",
         shots: 100,
         durationMs: 5,
       });

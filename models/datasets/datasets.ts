@@ -6,7 +6,7 @@ import type { Database } from "../../shared/database/index.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
 import type { Job, JobBook, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
-import type { Logger } from "../../shared/telemetry/index.ts";
+import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createAdmission } from "./admission.ts";
 import { createDeletions, type DeletedBy } from "./deletion.ts";
 import { createDeletionStore } from "./deletion-store.ts";
@@ -35,6 +35,7 @@ export interface DatasetsOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  readonly events: Pick<Events, "datasetRegistered">;
   readonly config: { readonly maxUploadBytes: number };
   /** Those above who may need a version; it is not deleted then. */
   readonly usedBy?: readonly FindUses[];
@@ -115,7 +116,7 @@ const downloadMs = 15 * 60_000;
 const adoptionMs = 7 * 24 * 3600_000;
 
 export function createDatasets(options: DatasetsOptions): Datasets {
-  const { database, blobs, jobs, workers, clock, audit } = options;
+  const { database, blobs, jobs, workers, clock, audit, events } = options;
   const { maxUploadBytes } = options.config;
   const store = createDatasetStore(database);
 
@@ -153,7 +154,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
   };
 
   const admit = createAdmission({ store, blobs, clock, audit, maxUploadBytes });
-  const profile = profileJob({ store, blobs, workers, admit });
+  const profile = profileJob({ store, blobs, workers, admit, events });
   const deletions = createDeletions({
     ...options,
     store,

@@ -5,6 +5,7 @@ import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError, notFound } from "../../shared/errors.ts";
 import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
+import type { Events } from "../../shared/telemetry/index.ts";
 import type { Admit } from "./admission.ts";
 import type { ProfileResult, ProfileTask } from "./profile.worker.ts";
 import type { Expectation, VersionState } from "./schemas.ts";
@@ -30,6 +31,7 @@ export interface ProfileJobOptions {
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
   readonly admit: Admit;
+  readonly events: Pick<Events, "datasetRegistered">;
 }
 
 /** Reads a version whole: settles its types, profiles its columns and holds it against the expectations. */
@@ -114,7 +116,7 @@ async function profileVersion(
 }
 
 async function recordFindings(
-  { store, blobs }: ProfileJobOptions,
+  { store, blobs, events }: ProfileJobOptions,
   context: JobContext<ProfileSpec>,
   row: VersionRow,
   found: ProfileResult,
@@ -145,10 +147,15 @@ async function recordFindings(
     checks: JSON.stringify(found.checks),
     notes: JSON.stringify(found.notes),
   } as const;
-  if (!(await store.recordFindings(row, findings))) {
+  const recorded = await store.recordFindings(row, findings);
+  if (recorded === "gone") {
     await blobs.delete(rowsKey);
     await blobs.delete(profileKey);
     throw notFound(`Version ${row.version} of "${row.dataset}" was deleted while it was read.`);
+  }
+  if (state === "ready" && recorded === "first") {
+    const { dataset, version: datasetVersion, size_bytes: sizeBytes } = row;
+    events.datasetRegistered({ dataset, datasetVersion, rows: found.rows, sizeBytes });
   }
   context.log(
     `Version ${row.version.slice(0, 12)} of ${row.dataset} is ${state}: ${found.rows} rows, ${found.columns.length} columns.`,

@@ -149,16 +149,21 @@ export function createDatasetStore(database: Database) {
         return true;
       }),
 
-    /** @returns false when the version is gone, or has become another one of the same content. */
-    async recordFindings(row: VersionRow, findings: VersionFindings): Promise<boolean> {
-      const { numUpdatedRows } = await tables()
-        .updateTable("dataset_version")
-        .set(findings)
-        .where("dataset", "=", row.dataset)
-        .where("version", "=", row.version)
-        .where("blob_key", "=", row.blob_key)
-        .executeTakeFirst();
-      return numUpdatedRows > 0n;
+    /** @returns `again` when it was ready already; `gone` when it is, or has become another one of the same content. */
+    async recordFindings(row: VersionRow, findings: VersionFindings): Promise<"first" | "again" | "gone"> {
+      const written = async (ready: "=" | "!=") => {
+        const { numUpdatedRows } = await tables()
+          .updateTable("dataset_version")
+          .set(findings)
+          .where("dataset", "=", row.dataset)
+          .where("version", "=", row.version)
+          .where("blob_key", "=", row.blob_key)
+          .where("state", ready, "ready")
+          .executeTakeFirst();
+        return numUpdatedRows > 0n;
+      };
+      if (await written("!=")) return "first";
+      return (await written("=")) ? "again" : "gone";
     },
 
     async setJob(dataset: string, version: string, jobId: string): Promise<void> {

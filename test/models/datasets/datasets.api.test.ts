@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatasets, datasetMigrations } from "../../../models/datasets/index.ts";
 import { createBlobEndpoint, createBlobLinks } from "../../../shared/blobs/index.ts";
+import { systemActor } from "../../../shared/identity/index.ts";
 import { call, type TestApplication, testGround } from "../../support/application.ts";
+import { toldBy } from "../../support/events.ts";
 import { flightsBytes } from "../../support/flights.ts";
 
 let ground: TestApplication;
@@ -226,6 +228,41 @@ describe("an upload by a signed link", () => {
     expect((await send("POST", `/api/v1/datasets/abandoned/uploads/${start.body.id}/complete`)).status).toBe(
       404,
     );
+  });
+});
+
+describe("datasetRegistered", () => {
+  const told = (name: string) =>
+    toldBy(ground, "dataset.registered").filter(({ dataset }) => dataset === name);
+
+  it("is told once of a version that has become ready, also when it comes or is profiled again", async () => {
+    const first = await upload("told", "csv", "a\n1\n2\n");
+    expect(told("told")).toEqual([]);
+    await ground.runner.drain();
+    const datasetVersion = at(first, "version.version");
+    const event = { dataset: "told", datasetVersion, rows: 2, sizeBytes: 6 };
+    expect(told("told")).toEqual([event]);
+    await upload("told", "csv", "a\n1\n2\n");
+    const spec = { dataset: "told", version: datasetVersion };
+    const [profile] = createDatasets(ground).jobKinds;
+    const again = await ground.jobs.submit(profile!, spec, { actor: systemActor("test") });
+    await ground.runner.drain();
+    expect((await ground.jobs.get(again.id)).state).toBe("succeeded");
+    expect(told("told")).toEqual([event]);
+  });
+
+  it("is not told of a version that is malformed or rejected, until it may be used", async () => {
+    const expectations = [{ kind: "range", column: "t", min: 0, max: 1 }];
+    await send("PUT", "/api/v1/datasets/unmet", { expectations });
+    await upload("unmet", "csv", "t\n2\n");
+    await upload("unmet", "parquet", "no Parquet file");
+    await ground.runner.drain();
+    expect(told("unmet")).toEqual([]);
+    await send("PUT", "/api/v1/datasets/unmet", { expectations: [], revision: 1 });
+    const taken = await upload("unmet", "csv", "t\n2\n");
+    await ground.runner.drain();
+    const datasetVersion = at(taken, "version.version");
+    expect(told("unmet")).toEqual([{ dataset: "unmet", datasetVersion, rows: 1, sizeBytes: 4 }]);
   });
 });
 

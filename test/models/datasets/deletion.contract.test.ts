@@ -87,7 +87,7 @@ describe.each(databaseCases())("deleting versions of data sets on $name", ({ ope
   const profiled = async (row: VersionRow, state: "ready" | "failed" = "ready"): Promise<VersionRow> => {
     const findings = { state, rows_key: `${row.blob_key}.rows.parquet`, profile_key: `${row.blob_key}.json` };
     for (const key of [findings.rows_key, findings.profile_key]) await blobs.put(key, Buffer.from("x"));
-    expect(await store.recordFindings(row, findings)).toBe(true);
+    expect(await store.recordFindings(row, findings)).toBe("first");
     return { ...row, ...findings };
   };
   const stored = async () => (await blobs.list("")).blobs.map(({ key }) => key);
@@ -191,7 +191,7 @@ describe.each(databaseCases())("deleting versions of data sets on $name", ({ ope
     const before = await add("reader", "a\n1\n");
     await deletions.deleteVersion(before, by);
     const after = await add("reader", "a\n1\n");
-    expect(await store.recordFindings(before, { state: "ready", rows_key: "gone" })).toBe(false);
+    expect(await store.recordFindings(before, { state: "ready", rows_key: "gone" })).toBe("gone");
     expect(await store.getVersion("reader", after.version)).toMatchObject({
       state: "pending",
       rows_key: null,

@@ -51,7 +51,7 @@ describe.each(databaseCases())("the stores of data sets and trainings on $name",
     await addDataset("found");
     for (const letter of "ab") await addVersion("found", letter);
     const first = await store.getVersion("found", versionOf("a"));
-    expect(await store.recordFindings(first!, { state: "ready", row_count: 3 })).toBe(true);
+    expect(await store.recordFindings(first!, { state: "ready", row_count: 3 })).toBe("first");
     expect((await store.getVersionsByPrefix("found", "aaaaaaaa")).map(({ number }) => number)).toEqual([1]);
     expect(await store.getVersionsByPrefix("found", "aaaaaaab")).toEqual([]);
     expect(await store.getLatestReady("found")).toMatchObject({ number: 1, row_count: 3 });
@@ -62,6 +62,16 @@ describe.each(databaseCases())("the stores of data sets and trainings on $name",
     expect((await store.listVersions("found", "pending", undefined, 9)).map(({ number }) => number)).toEqual([
       2,
     ]);
+  });
+
+  it("tell one of those who profile a version at once that it was the first to make it ready", async () => {
+    const store = createDatasetStore(database);
+    await addDataset("twice");
+    const row = await addVersion("twice", "a");
+    const ready = { state: "ready", row_count: 3 } as const;
+    const answers = await Promise.all([1, 2, 3].map(() => store.recordFindings(row, ready)));
+    expect(answers.toSorted()).toEqual(["again", "again", "first"]);
+    expect(await store.recordFindings({ ...row, blob_key: "another" }, ready)).toBe("gone");
   });
 
   it("never reopen a version that is ready", async () => {

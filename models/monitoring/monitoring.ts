@@ -9,6 +9,7 @@ import { invalid, notFound } from "../../shared/errors.ts";
 import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import { keptSince } from "../../shared/retention.ts";
+import type { Events } from "../../shared/telemetry/index.ts";
 import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
@@ -50,6 +51,7 @@ export interface MonitoringOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  readonly events: Pick<Events, "driftDetected">;
   readonly config: Pick<Config, "codeVersion" | "retention">;
   readonly serving: Pick<
     Serving,

@@ -66,6 +66,15 @@ export interface SignalStep {
   alertOf(observation: Observation, muted: boolean): { message: string; action: Alert["action"] };
 }
 
+/** An alert that a step raised. */
+export type RaisedAlert = Pick<Alert, "signal" | "value" | "threshold">;
+
+interface Moved {
+  /** After the step. */
+  readonly states: ReadonlyMap<SignalName, SignalMemory>;
+  readonly raised: readonly RaisedAlert[];
+}
+
 export interface AlertFilter {
   readonly monitor?: string | undefined;
   readonly state?: Alert["state"] | undefined;
@@ -92,17 +101,18 @@ export function createResultStore(database: Database) {
     /**
      * Stores a result and moves the signals, in one transaction. The same result again changes nothing; another one
      * for the same window replaces it as its next version, and does not move signals a second time.
+     *
+     * @returns the alerts that were raised
      */
     record: (result: Omit<MonitorResult, "resultVersion">, step: SignalStep) =>
-      database.transaction<Tables, MonitorResult>(async (trx) => {
-        const stored = await writeResult(trx, result);
-        await moveSignals(trx, step);
-        return stored;
+      database.transaction<Tables, readonly RaisedAlert[]>(async (trx) => {
+        await writeResult(trx, result);
+        return (await moveSignals(trx, step)).raised;
       }),
 
     /** Moves signals that belong to no stored result. @returns the states after the step. */
     step: (step: SignalStep) =>
-      database.transaction<Tables, ReadonlyMap<SignalName, SignalMemory>>((trx) => moveSignals(trx, step)),
+      database.transaction<Tables, Moved["states"]>(async (trx) => (await moveSignals(trx, step)).states),
 
     results: (
       monitor: string,
@@ -244,7 +254,7 @@ export interface AlertPosition {
 async function writeResult(
   trx: Transaction<Tables>,
   result: Omit<MonitorResult, "resultVersion">,
-): Promise<MonitorResult> {
+): Promise<void> {
   const { monitor, series, windowEndMs } = result;
   const before = await trx
     .selectFrom("monitor_result")
@@ -254,7 +264,7 @@ async function writeResult(
     .where("window_end_ms", "=", windowEndMs)
     .executeTakeFirst();
   const known: MonitorResult | undefined = before && JSON.parse(before.result);
-  if (known !== undefined && sameFindings(known, result)) return known;
+  if (known !== undefined && sameFindings(known, result)) return;
   const stored: MonitorResult = { ...result, resultVersion: (known?.resultVersion ?? 0) + 1 };
   const row = {
     monitor,
@@ -270,7 +280,6 @@ async function writeResult(
     .values(row)
     .onConflict((conflict) => conflict.columns(["monitor", "series", "window_end_ms"]).doUpdateSet(row))
     .execute();
-  return stored;
 }
 
 function sameFindings(known: MonitorResult, result: Omit<MonitorResult, "resultVersion">): boolean {
@@ -278,11 +287,9 @@ function sameFindings(known: MonitorResult, result: Omit<MonitorResult, "resultV
   return findings(known) === findings({ ...result });
 }
 
-async function moveSignals(
-  trx: Transaction<Tables>,
-  step: SignalStep,
-): Promise<ReadonlyMap<SignalName, SignalMemory>> {
+async function moveSignals(trx: Transaction<Tables>, step: SignalStep): Promise<Moved> {
   const states = new Map<SignalName, SignalMemory>();
+  const raised: RaisedAlert[] = [];
   // Holds the monitor's row: what two windows add to the same memory must not be lost.
   await trx
     .updateTable("monitor")
@@ -316,33 +323,35 @@ async function moveSignals(
       .values(moved)
       .onConflict((conflict) => conflict.columns(["monitor", "series", "signal"]).doUpdateSet(moved))
       .execute();
-    await followAlert(trx, step, observation, next.change, (row?.muted_until_ms ?? 0) > step.nowMs);
+    const muted = (row?.muted_until_ms ?? 0) > step.nowMs;
+    const alert = await followAlert(trx, step, observation, next.change, muted);
+    if (alert !== null) raised.push(alert);
   }
-  return states;
+  return { states, raised };
 }
 
+/** @returns the alert if it was raised just now */
 async function followAlert(
   trx: Transaction<Tables>,
   step: SignalStep,
   { signal, value, threshold, outcome }: Observation,
   change: SignalChange,
   muted: boolean,
-): Promise<void> {
+): Promise<RaisedAlert | null> {
   const { monitor, series, windowEndMs, nowMs } = step;
-  if (change === null) return;
+  if (change === null) return null;
   if (change === "fired") {
     const { message, action } = step.alertOf({ signal, value, threshold, outcome }, muted);
-    await trx
+    const alert = { signal, value: value ?? 0, threshold };
+    const { numInsertedOrUpdatedRows } = await trx
       .insertInto("monitor_alert")
       .values({
         id: randomUUID(),
         monitor,
         series,
-        signal,
+        ...alert,
         state: "firing",
         message,
-        value: value ?? 0,
-        threshold,
         window_end_ms: windowEndMs,
         fired_ms: nowMs,
         resolved_ms: null,
@@ -355,8 +364,8 @@ async function followAlert(
       .onConflict((conflict) =>
         conflict.columns(["monitor", "series", "signal", "window_end_ms"]).doNothing(),
       )
-      .execute();
-    return;
+      .executeTakeFirst();
+    return (numInsertedOrUpdatedRows ?? 0n) > 0n ? alert : null;
   }
   const state = change === "resolved" ? "resolved" : change === "resolving" ? "resolving" : "firing";
   await trx
@@ -367,6 +376,7 @@ async function followAlert(
     .where("signal", "=", signal)
     .where("state", "!=", "resolved")
     .execute();
+  return null;
 }
 
 function signalOf(row: Selectable<SignalTable>): SignalState {

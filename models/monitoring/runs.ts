@@ -4,6 +4,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { conflict } from "../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
 import type { WindowProfile } from "../../shared/statistics/index.ts";
+import type { Events } from "../../shared/telemetry/index.ts";
 import { type Actions, actionOf, alertMessage } from "./actions.ts";
 import { hourMs, hourOf } from "./captured.ts";
 import type { DriftRules } from "./drift.ts";
@@ -20,6 +21,7 @@ import {
   type Labelled,
   type Monitor,
   type MonitorResult,
+  type SignalName,
   type Traffic,
 } from "./schemas.ts";
 import { observe } from "./signals.ts";
@@ -37,6 +39,7 @@ export interface RunOptions extends ReferenceSources {
   readonly workers: WorkerPool;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: Pick<Events, "driftDetected">;
   readonly monitors: Pick<Monitors, "get">;
   readonly results: ResultStore;
   readonly traffic: TrafficStore;
@@ -272,7 +275,7 @@ async function conclude(
   monitor: Monitor,
   findings: Findings,
 ): Promise<RunOutcome> {
-  const { clock, results, actions } = options;
+  const { clock, results, actions, events } = options;
   const nowMs = clock();
   const signals = observe(monitor.thresholds, findings.drift, findings.traffic, findings.labelled);
   const result = {
@@ -286,7 +289,7 @@ async function conclude(
   if ((await options.monitors.get(monitor.name)).revision !== monitor.revision) {
     throw conflict(`The monitor "${monitor.name}" was changed while it was evaluated; evaluate it again.`);
   }
-  await results.record(result, {
+  const raised = await results.record(result, {
     monitor: monitor.name,
     series: findings.series,
     windowEndMs: findings.windowEndMs,
@@ -298,12 +301,20 @@ async function conclude(
       action: actionOf(monitor, observation.signal, muted),
     }),
   });
+  const { target } = monitor;
+  const deployment = "deployment" in target ? target.deployment : null;
+  for (const { signal, value, threshold: limit } of raised) {
+    if (!driftSignals.has(signal)) continue;
+    events.driftDetected({ monitor: monitor.name, deployment, signal, value, limit });
+  }
   await actions.perform(monitor);
   const { verdict, driftedColumns, rows, reason } = findings.drift;
   context.log(`${verdict}: ${reason}`);
   const { series, windowEndMs } = findings;
   return { monitor: monitor.name, series, windowEndMs, verdict, driftedColumns, rows };
 }
+
+const driftSignals: ReadonlySet<SignalName> = new Set(["data_drift", "prediction_drift"]);
 
 function emptyReport(reason: string): DriftReport {
   return {

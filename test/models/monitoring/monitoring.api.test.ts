@@ -10,6 +10,7 @@ import type { Prediction } from "../../../models/serving/index.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
 import { buildReferenceProfile } from "../../../shared/statistics/index.ts";
 import { call, type TestApplication, testGround } from "../../support/application.ts";
+import { toldBy } from "../../support/events.ts";
 import { randomSource } from "../../support/random.ts";
 import { registryStandIn, type ServingStandIn, servingStandIn } from "./neighbours.ts";
 import { column, prediction, texts } from "./predictions.ts";
@@ -341,6 +342,34 @@ describe("alerts", () => {
       items: unknown[];
     };
     expect(items).toHaveLength(3);
+  }, 60_000);
+
+  it("of drift are told as events, once each, whatever windows come after or are judged again", async () => {
+    const made = await ground();
+    const thresholds = { errorRate: 0.001 };
+    await made.put("deployed", { ...inputs, thresholds });
+    await made.put("model", { ...inputs, target: { model: "late", version: "1" } });
+    const told = () =>
+      toldBy(made, "drift.detected").toSorted((a, b) => (`${a.monitor}` < `${b.monitor}` ? -1 : 1));
+    await days(made, [1]);
+    expect(told()).toEqual([]);
+    made.predictDay(1, 10, { status: "error", errorKind: "timeout", outputs: {} });
+    await days(made, [1]);
+    const drift = { signal: "data_drift", value: 0.5, limit: 0.2 };
+    const events = [
+      { monitor: "deployed", deployment: "flights", ...drift },
+      { monitor: "model", deployment: null, ...drift },
+    ];
+    expect(told()).toEqual(events);
+    made.predictDay(1, 10, { status: "error", errorKind: "timeout", outputs: {} });
+    await days(made, [1]);
+    await made.evaluate("deployed", { windowEndMs: made.clock() });
+    expect((await alertsOf(made)).map(({ signal }) => signal).sort()).toEqual([
+      "data_drift",
+      "data_drift",
+      "error_rate",
+    ]);
+    expect(told()).toEqual(events);
   }, 60_000);
 
   it("ask for retraining once under that policy, and never for a rollback", async () => {

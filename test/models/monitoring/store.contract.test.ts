@@ -75,15 +75,14 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
 
   it("keep one result per window, and count another one for it as its next version", async () => {
     const store = createResultStore(await database());
-    expect(await store.record(result(hourMs), step(hourMs))).toMatchObject({ resultVersion: 1 });
-    expect(await store.record({ ...result(hourMs), evaluatedMs: 99 }, step(hourMs))).toMatchObject({
-      resultVersion: 1,
-      evaluatedMs: 1,
-    });
-    expect(await store.record(result(hourMs, "capture", 2), step(hourMs))).toMatchObject({
-      resultVersion: 2,
-    });
-    expect(await store.results("drift", undefined, undefined, 10)).toHaveLength(1);
+    const stored = async () =>
+      (await store.results("drift", undefined, undefined, 10)).map((row) => JSON.parse(row.result));
+    await store.record(result(hourMs), step(hourMs));
+    expect(await stored()).toMatchObject([{ resultVersion: 1, evaluatedMs: 1 }]);
+    await store.record({ ...result(hourMs), evaluatedMs: 99 }, step(hourMs));
+    expect(await stored()).toMatchObject([{ resultVersion: 1, evaluatedMs: 1 }]);
+    await store.record(result(hourMs, "capture", 2), step(hourMs));
+    expect(await stored()).toMatchObject([{ resultVersion: 2, drift: { rows: 2 } }]);
     expect(await store.lastWindowEnd("drift", "capture")).toBe(hourMs);
     expect(await store.signals("drift")).toMatchObject([{ state: "pending", recent: ["bad"] }]);
   });
@@ -108,8 +107,10 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
 
   it("raise one alert however often the window that fires is recorded, and at the same time", async () => {
     const store = createResultStore(await database());
-    await store.record(result(hourMs), step(hourMs));
-    await Promise.all(Array.from({ length: 4 }, () => store.record(result(2 * hourMs), step(2 * hourMs))));
+    expect(await store.record(result(hourMs), step(hourMs))).toEqual([]);
+    const again = () => store.record(result(2 * hourMs), step(2 * hourMs));
+    const raised = await Promise.all(Array.from({ length: 4 }, again));
+    expect(raised.flat()).toEqual([{ signal: "data_drift", value: 0.5, threshold: 0.2 }]);
     const alerts = await store.alerts({}, undefined, 10);
     expect(alerts).toHaveLength(1);
     expect(await store.pendingActions("drift")).toHaveLength(1);

@@ -8,6 +8,7 @@ import type { Database } from "../shared/database/index.ts";
 import { invalid } from "../shared/errors.ts";
 import { type Actor, type AuditLog, systemActor } from "../shared/identity/actor.ts";
 import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
+import type { Events } from "../shared/telemetry/index.ts";
 import type { QuantumTracking } from "./conclusion.ts";
 import { estimateKind } from "./estimates.ts";
 import { minimiseKind } from "./hybrid.ts";
@@ -39,6 +40,7 @@ export interface QuantumOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  readonly events: Pick<Events, "quantumJobEnded">;
   readonly config: Pick<Config, "quantumWorkspace">;
   /** Runs to log to; quantum jobs work without. */
   readonly tracking?: QuantumTracking;
@@ -46,7 +48,7 @@ export interface QuantumOptions {
 
 /** Quantum programs and jobs, the local workspace, and the workspace of Azure Quantum where one is configured. */
 export function createQuantum(options: QuantumOptions): Capability {
-  const { database, blobs, links, jobs, workers, clock, audit, logger, tracking } = options;
+  const { database, blobs, links, jobs, workers, clock, audit, logger, events, tracking } = options;
   const simulator = createSimulator({ workers });
   const items = createItemStore(database);
   const local = createLocalWorkspace({ items, blobs, clock });
@@ -63,8 +65,9 @@ export function createQuantum(options: QuantumOptions): Capability {
     throw invalid(`There is no target "${target}". This server has ${known}${where}.`, { field: "target" });
   };
   const store = createQuantumStore(database);
-  const kind = runKind({ store, simulator, blobs, clock, tracking, workspaceOf, followMs });
-  const quantumJobs = createQuantumJobs({ store, jobs, kind, blobs, clock, logger, tracking, workspaceOf });
+  const shared = { store, blobs, clock, events, tracking, workspaceOf };
+  const kind = runKind({ ...shared, simulator, followMs });
+  const quantumJobs = createQuantumJobs({ ...shared, jobs, kind, logger });
   const estimating = estimateKind(simulator);
   const minimising = minimiseKind(simulator);
   const executing = executeKind(local, execute);

@@ -1,6 +1,7 @@
 import type { Clock } from "../shared/clock.ts";
+import type { Events } from "../shared/telemetry/index.ts";
 import type { Outcome, QuantumStatus, StepName } from "./schemas.ts";
-import type { QuantumRecord, QuantumStore } from "./store.ts";
+import type { EndedStatus, QuantumRecord, QuantumStore } from "./store.ts";
 
 /** What became of one quantum job so far; every step is written down as it ends. */
 export interface Journal {
@@ -16,8 +17,8 @@ export interface Journal {
    */
   step(name: StepName, work: () => Promise<string | { readonly skipped: string }>): Promise<void>;
   status(status: QuantumStatus): Promise<void>;
-  /** Writes the end, unless the job has ended already. */
-  end(status: QuantumStatus, error: string | null): Promise<QuantumRecord>;
+  /** Writes the end and tells of it, unless the job has ended already. */
+  end(status: EndedStatus, error: string | null): Promise<QuantumRecord>;
 }
 
 export const emptyOutcome: Outcome = {
@@ -35,9 +36,14 @@ export const emptyOutcome: Outcome = {
 
 export function openJournal(
   record: QuantumRecord,
-  options: { readonly store: QuantumStore; readonly clock: Clock; readonly log: (line: string) => void },
+  options: {
+    readonly store: QuantumStore;
+    readonly clock: Clock;
+    readonly events: Pick<Events, "quantumJobEnded">;
+    readonly log: (line: string) => void;
+  },
 ): Journal {
-  const { store, clock, log } = options;
+  const { store, clock, events, log } = options;
   let outcome = record.outcome;
   const save = () => store.update(record.id, { outcome, updatedMs: clock() });
 
@@ -73,7 +79,17 @@ export function openJournal(
     },
     async end(status, error) {
       const nowMs = clock();
-      await store.update(record.id, { status, error, outcome, updatedMs: nowMs, endedMs: nowMs });
+      const changes = { status, error, outcome, updatedMs: nowMs, endedMs: nowMs };
+      if (await store.update(record.id, changes)) {
+        events.quantumJobEnded({
+          jobId: record.id,
+          workspace: record.workspace,
+          target: record.submission.target,
+          state: status,
+          shots: outcome.histogram?.shots ?? null,
+          durationMs: nowMs - record.createdMs,
+        });
+      }
       return (await store.get(record.id)) ?? record;
     },
   };

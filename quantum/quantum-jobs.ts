@@ -4,6 +4,7 @@ import type { Clock } from "../shared/clock.ts";
 import { conflict, invalid, isKetlineError, notFound } from "../shared/errors.ts";
 import { type Actor, systemActor } from "../shared/identity/actor.ts";
 import type { Job, JobKind, Jobs } from "../shared/jobs/index.ts";
+import type { Events } from "../shared/telemetry/index.ts";
 import {
   conclude,
   expectationOfSubmission,
@@ -38,6 +39,7 @@ export interface QuantumJobsOptions {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: Pick<Events, "quantumJobEnded">;
   readonly tracking: QuantumTracking | undefined;
   readonly workspaceOf: (target: string) => QuantumWorkspace;
 }
@@ -46,7 +48,7 @@ const followLimitMs = 60_000;
 const pageSize = 100;
 
 export function createQuantumJobs(options: QuantumJobsOptions): QuantumJobs {
-  const { store, jobs, kind, blobs, clock, logger, workspaceOf } = options;
+  const { store, jobs, kind, blobs, clock, logger, events, workspaceOf } = options;
 
   async function find(id: string): Promise<QuantumRecord> {
     const record = await store.get(id);
@@ -58,7 +60,7 @@ export function createQuantumJobs(options: QuantumJobsOptions): QuantumJobs {
   async function settle(record: QuantumRecord, signal: AbortSignal): Promise<QuantumRecord> {
     if (hasStopped(record)) return record;
     const job = await jobs.get(record.id);
-    const journal = openJournal(record, { store, clock, log: () => {} });
+    const journal = openJournal(record, { store, clock, events, log: () => {} });
     if (job.state === "cancelled" || job.state === "failed") return journal.end(job.state, job.error);
     if (job.state !== "succeeded" || record.outcome.workspaceJob === null) return record;
     const workspace = workspaceOf(record.submission.target);

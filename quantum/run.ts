@@ -3,6 +3,7 @@ import type { Clock } from "../shared/clock.ts";
 import { conflict, type ErrorKind, isKetlineError, notFound, unsupported } from "../shared/errors.ts";
 import { JobInterruption } from "../shared/jobs/execution.ts";
 import type { JobContext, JobKind } from "../shared/jobs/index.ts";
+import type { Events } from "../shared/telemetry/index.ts";
 import { conclude, type QuantumTracking, WorkspaceCancelled, workspaceJobNote } from "./conclusion.ts";
 import { type Examined, examine, GateRefusal } from "./findings.ts";
 import { emptyOutcome, type Journal, openJournal } from "./journal.ts";
@@ -24,6 +25,7 @@ export interface RunOptions {
   readonly simulator: Simulator;
   readonly blobs: BlobStore;
   readonly clock: Clock;
+  readonly events: Pick<Events, "quantumJobEnded">;
   readonly tracking: QuantumTracking | undefined;
   /** The workspace that has a target. @throws invalid when none has */
   readonly workspaceOf: (target: string) => QuantumWorkspace;
@@ -50,7 +52,7 @@ const final: ReadonlySet<ErrorKind> = new Set([
  * job's record and log. An attempt after a crash goes on with the workspace's job where one was submitted.
  */
 export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
-  const { store, simulator, clock, workspaceOf } = options;
+  const { store, simulator, clock, events, workspaceOf } = options;
 
   async function begin({ jobId, spec, actor }: JobContext<SubmitBody>): Promise<QuantumRecord> {
     await store.insert(newRecord(jobId, spec, workspaceOf(spec.target).name, actor.name, clock()));
@@ -105,7 +107,7 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
       if (endedStatuses.some((status) => status === record.status)) {
         throw conflict(`The quantum job has ended: ${record.error ?? record.status} Submit it anew.`);
       }
-      const journal = openJournal(record, { store, clock, log: context.log });
+      const journal = openJournal(record, { store, clock, events, log: context.log });
       const workspace = workspaceOf(record.submission.target);
       try {
         if (record.outcome.workspaceJob === null) await submit(journal, workspace, context);

@@ -58,6 +58,7 @@ export interface QuantumStore {
 
 /** Statuses that a job does not leave. */
 export const endedStatuses = ["succeeded", "failed", "cancelled", "refused"] as const;
+export type EndedStatus = (typeof endedStatuses)[number];
 
 export function createQuantumStore(database: Database): QuantumStore {
   const tables = database.tables<Tables>();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { QuantumJob } from "../../quantum/schemas.ts";
 import { createJobRunner, type Job } from "../../shared/jobs/index.ts";
 import { call } from "../support/application.ts";
+import { toldBy } from "../support/events.ts";
 import { bellQasm, bellSource, type QuantumGround, quantumGround } from "../support/quantum.ts";
 import { bearer, createTokenFor, testAdminToken } from "../support/tokens.ts";
 
@@ -285,6 +286,40 @@ describe("a quantum job ends early", () => {
     expect((await quantumJob(id)).status).toBe("queued");
     await ground.timer("quantum-follow");
     expect((await quantumJob(id)).status).toBe("cancelled");
+  });
+});
+
+describe("quantumJobEnded", () => {
+  const told = (id: string) => toldBy(ground, "quantum.job.ended").filter(({ jobId }) => jobId === id);
+  const target = "ketline.simulator";
+
+  it("is told once, with the shots whose results were read and the time since the submission", async () => {
+    const { id } = await submit({ language: "qsharp", source: bellSource, shots: 70 });
+    ground.clock.advance(1500);
+    expect(told(id)).toEqual([]);
+    await ground.runner.drain();
+    await ground.timer("quantum-follow");
+    expect((await call(ground.app, "POST", `/api/v1/quantum/jobs/${id}/cancel`)).status).toBe(409);
+    const event = { jobId: id, workspace: "local", target, state: "succeeded", shots: 70, durationMs: 1500 };
+    expect(told(id)).toEqual([event]);
+  });
+
+  it("is told of a refusal, which ran no shots, and not again when its job is retried", async () => {
+    const policy = { maxPhysicalQubits: 1 };
+    const { job } = await run({ language: "qsharp", source: bellSource, policy });
+    await call(ground.app, "POST", `/api/v1/jobs/${job.id}/retry`);
+    await ground.runner.drain();
+    const event = { jobId: job.id, workspace: "local", target, state: "refused", shots: null, durationMs: 0 };
+    expect(told(job.id)).toEqual([event]);
+  });
+
+  it("is told of a cancellation by the first who sees it", async () => {
+    const { id } = await submit({ language: "qsharp", source: bellSource });
+    await call(ground.app, "POST", `/api/v1/jobs/${id}/cancel`);
+    await Promise.all([1, 2, 3].map(() => ground.timer("quantum-follow")));
+    await call(ground.app, "POST", `/api/v1/quantum/jobs/${id}/cancel`);
+    const event = { jobId: id, workspace: "local", target, state: "cancelled", shots: null, durationMs: 0 };
+    expect(told(id)).toEqual([event]);
   });
 });
 

@@ -251,6 +251,37 @@ describe("datasetRegistered", () => {
     expect(told("told")).toEqual([event]);
   });
 
+  it("is told once when two jobs profile a version at the same time", async () => {
+    const both = Promise.withResolvers<void>();
+    let started = 0;
+    const crowded = await testGround({
+      migrations: datasetMigrations,
+      capabilities: (floor) => {
+        const run: typeof floor.workers.run = async (...task) => {
+          if (++started === 2) both.resolve();
+          await both.promise;
+          return floor.workers.run(...task);
+        };
+        return [createDatasets({ ...floor, workers: { ...floor.workers, run } })];
+      },
+    });
+    try {
+      const path = "/api/v1/datasets/crowded/versions?format=csv";
+      const { body } = await call(crowded.app, "POST", path, "a\n1\n");
+      const { version } = (body as { version: { version: string } }).version;
+      const [profile] = createDatasets(crowded).jobKinds;
+      const spec = { dataset: "crowded", version };
+      await crowded.jobs.submit(profile!, spec, { actor: systemActor("test") });
+      await crowded.runner.drain();
+      const { items } = (await call(crowded.app, "GET", "/api/v1/jobs")).body as { items: Json[] };
+      expect(items.map(({ state }) => state)).toEqual(["succeeded", "succeeded"]);
+      expect(started).toBe(2);
+      expect(toldBy(crowded, "dataset.registered")).toHaveLength(1);
+    } finally {
+      await crowded.close();
+    }
+  });
+
   it("is not told of a version that is malformed or rejected, until it may be used", async () => {
     const expectations = [{ kind: "range", column: "t", min: 0, max: 1 }];
     await send("PUT", "/api/v1/datasets/unmet", { expectations });

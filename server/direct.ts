@@ -85,19 +85,22 @@ class DirectRequest implements RequestHead {
   }
 
   /** Node.js has copied what it received: the body belongs to whoever reads it. */
-  wholeBody(): Promise<Uint8Array> {
+  wholeBody(alignedAt = 0): Promise<Uint8Array> {
     const incoming = this.#incoming;
     const length = this.#length;
+    const padding = Number.isSafeInteger(alignedAt) ? (8 - (alignedAt % 8)) % 8 : 0;
     return new Promise((resolve, reject) => {
-      let whole: Buffer | undefined;
+      let whole: Buffer<ArrayBuffer> | undefined;
       let received = 0;
-      incoming.on("data", (chunk: Buffer) => {
-        if (chunk.byteLength === length) whole = chunk;
+      incoming.on("data", (chunk: Buffer<ArrayBuffer>) => {
+        const { byteLength } = chunk;
+        if (byteLength === length) whole = chunk;
         else {
-          whole ??= Buffer.allocUnsafeSlow(length);
+          whole ??= Buffer.allocUnsafeSlow(padding + length).subarray(padding);
           whole.set(chunk, received);
+          giveBack(chunk);
         }
-        received += chunk.byteLength;
+        received += byteLength;
       });
       incoming.on("end", () => resolve(whole ?? new Uint8Array(0)));
       incoming.on("close", () => {
@@ -109,6 +112,11 @@ class DirectRequest implements RequestHead {
   async arrayBuffer(): Promise<ArrayBuffer> {
     return new Uint8Array(await this.wholeBody()).buffer;
   }
+}
+
+/** Frees a large piece now: V8 hears of such memory and collects all garbage the more often, the longer it waits. */
+function giveBack({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
+  if (byteLength >= 4096 && byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 function headersOf({ headers }: IncomingMessage): RequestHead["headers"] {

@@ -59,8 +59,8 @@ const unpackers: Readonly<Record<string, (bytes: Uint8Array, options: object) =>
 };
 
 /** Reads the body, unpacked where it was packed. @throws too_large; invalid when it does not unpack */
-export function readBody(request: RequestHead): Promise<Uint8Array> {
-  const bytes = readBytes(request, maxBodyBytes);
+export function readBody(request: RequestHead, alignedAt?: number): Promise<Uint8Array> {
+  const bytes = readBytes(request, maxBodyBytes, alignedAt);
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
   return encoding === undefined || encoding === "" || encoding === "identity"
     ? bytes

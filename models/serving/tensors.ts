@@ -31,6 +31,9 @@ export type TensorData =
   | Float64Array
   | readonly string[];
 
+type NumberDatatype = Exclude<Datatype, "BYTES">;
+export type NumberData = Exclude<TensorData, readonly string[]>;
+
 export interface Tensor {
   readonly datatype: Datatype;
   /** Each dimension is 0 or more; a scalar has none. */
@@ -46,7 +49,13 @@ interface ElementType {
   readonly sizeBytes: number;
   /** The name that ONNX Runtime gives it. */
   readonly onnxName: OnnxElementName;
-  create(length: number): Exclude<TensorData, readonly string[]> | string[];
+  create(length: number): NumberData | string[];
+}
+
+interface NumberType extends ElementType {
+  create(length: number): NumberData;
+  /** Elements that lie in a buffer already, at a multiple of their size. */
+  view(buffer: ArrayBufferLike, byteOffset: number, length: number): NumberData;
 }
 
 export type OnnxElementName =
@@ -64,19 +73,36 @@ export type OnnxElementName =
   | "float64"
   | "string";
 
-const elementTypes: Readonly<Record<Datatype, ElementType>> = {
-  BOOL: { sizeBytes: 1, onnxName: "bool", create: (length) => new Uint8Array(length) },
-  UINT8: { sizeBytes: 1, onnxName: "uint8", create: (length) => new Uint8Array(length) },
-  UINT16: { sizeBytes: 2, onnxName: "uint16", create: (length) => new Uint16Array(length) },
-  UINT32: { sizeBytes: 4, onnxName: "uint32", create: (length) => new Uint32Array(length) },
-  UINT64: { sizeBytes: 8, onnxName: "uint64", create: (length) => new BigUint64Array(length) },
-  INT8: { sizeBytes: 1, onnxName: "int8", create: (length) => new Int8Array(length) },
-  INT16: { sizeBytes: 2, onnxName: "int16", create: (length) => new Int16Array(length) },
-  INT32: { sizeBytes: 4, onnxName: "int32", create: (length) => new Int32Array(length) },
-  INT64: { sizeBytes: 8, onnxName: "int64", create: (length) => new BigInt64Array(length) },
-  FP16: { sizeBytes: 2, onnxName: "float16", create: (length) => new Uint16Array(length) },
-  FP32: { sizeBytes: 4, onnxName: "float32", create: (length) => new Float32Array(length) },
-  FP64: { sizeBytes: 8, onnxName: "float64", create: (length) => new Float64Array(length) },
+/** Element types whose elements lie in a typed array. */
+function numbers(
+  sizeBytes: number,
+  onnxName: OnnxElementName,
+  Elements: {
+    new (length: number): NumberData;
+    new (buffer: ArrayBufferLike, byteOffset: number, length: number): NumberData;
+  },
+): NumberType {
+  return {
+    sizeBytes,
+    onnxName,
+    create: (length) => new Elements(length),
+    view: (buffer, byteOffset, length) => new Elements(buffer, byteOffset, length),
+  };
+}
+
+const elementTypes: Readonly<Record<NumberDatatype, NumberType> & Record<"BYTES", ElementType>> = {
+  BOOL: numbers(1, "bool", Uint8Array),
+  UINT8: numbers(1, "uint8", Uint8Array),
+  UINT16: numbers(2, "uint16", Uint16Array),
+  UINT32: numbers(4, "uint32", Uint32Array),
+  UINT64: numbers(8, "uint64", BigUint64Array),
+  INT8: numbers(1, "int8", Int8Array),
+  INT16: numbers(2, "int16", Int16Array),
+  INT32: numbers(4, "int32", Int32Array),
+  INT64: numbers(8, "int64", BigInt64Array),
+  FP16: numbers(2, "float16", Uint16Array),
+  FP32: numbers(4, "float32", Float32Array),
+  FP64: numbers(8, "float64", Float64Array),
   BYTES: { sizeBytes: 0, onnxName: "string", create: (length) => new Array<string>(length).fill("") },
 };
 
@@ -90,6 +116,8 @@ export function isDatatype(value: unknown): value is Datatype {
   return typeof value === "string" && Object.hasOwn(elementTypes, value);
 }
 
+export function elementType(datatype: NumberDatatype): NumberType;
+export function elementType(datatype: Datatype): ElementType;
 export function elementType(datatype: Datatype): ElementType {
   return elementTypes[datatype];
 }

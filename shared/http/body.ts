@@ -4,13 +4,14 @@ import type { RequestHead } from "./route.ts";
 /**
  * Reads a body whole, up to a limit.
  *
+ * @param alignedAt as for `wholeBody`
  * @throws tooLarge past the limit, without reading on.
  */
-export function readBytes(request: RequestHead, maxBytes: number): Promise<Uint8Array> {
+export function readBytes(request: RequestHead, maxBytes: number, alignedAt?: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > maxBytes) return Promise.reject(exceeds(maxBytes, declared));
   // A body of declared length cannot be longer.
-  if (declared > 0 && request.wholeBody !== undefined) return request.wholeBody();
+  if (declared > 0 && request.wholeBody !== undefined) return request.wholeBody(alignedAt);
   return readPieces(request, maxBytes, declared);
 }
 

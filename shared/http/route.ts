@@ -21,8 +21,12 @@ export interface RequestHead {
   readonly isGone?: boolean;
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
-  /** The body at once, where that needs no copy. */
-  wholeBody?(): Promise<Uint8Array>;
+  /**
+   * The body at once, where that needs no copy; it belongs to whoever reads it.
+   *
+   * @param alignedAt what begins here lies at a multiple of eight bytes in memory, where that costs nothing
+   */
+  wholeBody?(alignedAt?: number): Promise<Uint8Array>;
 }
 
 /** What a handler is given: the request, parsed and authorised. */

@@ -53,19 +53,23 @@ const requestOf = (more: object = {}, headers: OutgoingHttpHeaders = {}): Sent =
   headers: { ...json, ...headers },
   body: text({ id: "7", ...row(), ...more }),
 });
-const values = Float32Array.of(1, 2, 3);
-const binaryHead = text({
-  inputs: [{ name: "X", shape: [1, 3], datatype: "FP32", parameters: { binary_data_size: 12 } }],
-  parameters: { binary_data_output: true },
-});
-const binary: Sent = {
-  path: infer,
-  headers: {
-    "content-type": "application/octet-stream",
-    "inference-header-content-length": binaryHead.length,
-  },
-  body: Buffer.concat([Buffer.from(binaryHead), Buffer.from(values.buffer)]),
-};
+/** @param padding spaces behind the JSON, which move the bytes behind it */
+function binary(rows: number, padding = 0): Sent {
+  const values = Float32Array.from({ length: 3 * rows }, (_, index) => index % 1000);
+  const parameters = { binary_data_size: values.byteLength };
+  const head = text({
+    inputs: [{ name: "X", shape: [rows, 3], datatype: "FP32", parameters }],
+    parameters: { binary_data_output: true },
+  }).padEnd(200 + padding);
+  return {
+    path: infer,
+    headers: {
+      "content-type": "application/octet-stream",
+      "inference-header-content-length": head.length,
+    },
+    body: Buffer.concat([Buffer.from(head), Buffer.from(values.buffer)]),
+  };
+}
 const frame = text({ dataframe_split: { columns: ["a", "b", "c"], data: [[1, 2, 3]] } });
 
 describe("without an identity", () => {
@@ -82,7 +86,12 @@ describe("without an identity", () => {
     ["many rows", 200, requestOf(row(new Array(30_000).fill(0.5), [10_000, 3]))],
     ["a version", 200, { ...requestOf(), path: "/v2/models/linear/versions/1/infer" }],
     ["one output", 200, requestOf({ outputs: [{ name: "Y" }] })],
-    ["bytes", 200, binary],
+    ["bytes", 200, binary(1)],
+    ...[0, 1, 2, 3, 4, 5, 6, 7].map((padding): [string, number, Sent] => [
+      `many bytes behind a JSON of ${200 + padding}`,
+      200,
+      binary(30_000, padding),
+    ]),
     ["a packed body", 200, { ...requestOf({}, { "content-encoding": "gzip" }), body: gzipSync(text(row())) }],
     [
       "text",

@@ -4,9 +4,9 @@ import {
   type Datatype,
   elementCount,
   elementType,
+  type NumberData,
   shapeText,
   type Tensor,
-  type TensorData,
 } from "../tensors.ts";
 
 /*
@@ -14,7 +14,12 @@ import {
  * BOOL is one byte. (Triton's binary tensor data extension.)
  */
 
-/** @throws invalid when the bytes are not exactly what the shape and the datatype need */
+/**
+ * The tensor takes the bytes themselves where they lie at a multiple of an element's size, else a copy.
+ *
+ * @param bytes belong to the tensor from then on
+ * @throws invalid when the bytes are not exactly what the shape and the datatype need
+ */
 export function tensorFromBytes(
   datatype: Datatype,
   shape: readonly number[],
@@ -23,14 +28,16 @@ export function tensorFromBytes(
 ): Tensor {
   const count = elementCount(shape);
   if (datatype === "BYTES") return { datatype, shape, data: textsFromBytes(bytes, count, where) };
-  const { sizeBytes, create } = elementType(datatype);
+  const { sizeBytes, view } = elementType(datatype);
   if (bytes.byteLength !== count * sizeBytes) {
     throw invalid(
       `${where} has ${bytes.byteLength} bytes; its shape ${shapeText(shape)} of ${datatype} needs ${count * sizeBytes}.`,
     );
   }
-  const data = create(count) as Exclude<TensorData, readonly string[]>;
-  bytesOf(data).set(bytes);
+  requireLittleEndian();
+  const isAligned = bytes.byteOffset % sizeBytes === 0;
+  const { buffer, byteOffset } = isAligned ? bytes : new Uint8Array(bytes);
+  const data = view(buffer, byteOffset, count);
   if (datatype === "BOOL") {
     const flags = data as Uint8Array;
     for (let i = 0; i < count; i++) if ((flags[i] ?? 0) > 1) flags[i] = 1;
@@ -42,8 +49,12 @@ export function bytesOfTensor({ datatype, data }: Tensor): Uint8Array {
   return datatype === "BYTES" ? bytesOfTexts(data as readonly string[]) : bytesOf(data as Uint8Array);
 }
 
-function bytesOf(data: Exclude<TensorData, readonly string[]>): Uint8Array {
+function requireLittleEndian(): void {
   if (endianness() !== "LE") throw unsupported("Binary tensors need a little-endian processor.");
+}
+
+function bytesOf(data: NumberData): Uint8Array {
+  requireLittleEndian();
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

@@ -64,8 +64,8 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
   };
   const infer = (call: DirectCall<ModelParams>) =>
     answering(call, "inference", async (onServedBy) => {
-      const body = await readBody(call.request);
       const headerLength = call.request.headers.get("inference-header-content-length");
+      const body = await readBody(call.request, Number(headerLength ?? 0));
       const request = readInferenceRequest(body, headerLength);
       const response = await plane.infer(
         {

@@ -143,7 +143,13 @@ describe("elements", () => {
       if (datatype !== "BYTES")
         (data as Uint8Array)[1] = (datatype.endsWith("64") && datatype !== "FP64" ? 1n : 1) as number;
       const tensor: Tensor = { datatype, shape: [3, 1], data };
-      expect(tensorFromBytes(datatype, [3, 1], bytesOfTensor(tensor), "Input")).toEqual(tensor);
+      const bytes = bytesOfTensor(tensor);
+      for (let offset = 0; offset < 8; offset++) {
+        const within = new Uint8Array(offset + bytes.byteLength + 3).fill(0xff);
+        within.set(bytes, offset);
+        const part = within.subarray(offset, offset + bytes.byteLength);
+        expect(tensorFromBytes(datatype, [3, 1], part, `Input at ${offset}`)).toEqual(tensor);
+      }
       expect(tensorFromJson(datatype, [3, 1], JSON.parse(flatJson(tensor)), "Input")).toEqual(tensor);
     }
   });

@@ -1,6 +1,5 @@
 import { callersFaults } from "../../shared/errors.ts";
 import type { Prediction } from "../serving/index.ts";
-import { directly } from "./captured.ts";
 import { hasInvalidOutput } from "./captured-tensors.ts";
 import type { Traffic } from "./schemas.ts";
 
@@ -23,7 +22,10 @@ export interface TrafficMinute {
 
 const minuteMs = 60_000;
 
-/** Counts predictions by minute. What was taken is counted again from nothing by nobody: minutes are whole sums. */
+/**
+ * Counts the predictions of deployments by minute. (What asks a model itself is judged by no revision, and there may be
+ * tens of thousands of models.) What was taken is counted again from nothing by nobody: minutes are whole sums.
+ */
 export interface TrafficCounter {
   count(prediction: Prediction): void;
   /** Minutes that changed since they were last taken, each with all that was counted in it. */
@@ -32,20 +34,25 @@ export interface TrafficCounter {
   putBack(minutes: readonly TrafficMinute[]): void;
 }
 
+/** As it is counted: in `bins` each bin is followed by its requests. An object would make room for all bins below. */
+interface Counting extends Omit<TrafficMinute, "latency"> {
+  readonly bins: number[];
+}
+
 export function createTrafficCounter(): TrafficCounter {
-  const minutes = new Map<string, TrafficMinute>();
+  const minutes = new Map<string, Counting>();
   const changed = new Set<string>();
   return {
     count(prediction) {
+      const { deployment, modelName: model, modelVersion: version, shadow } = prediction;
+      if (deployment === null) return;
       const at = Math.floor(prediction.atMs / minuteMs) * minuteMs;
-      const { modelName: model, modelVersion: version, shadow } = prediction;
-      const deployment = prediction.deployment ?? directly;
       const revision = prediction.revision ?? 0;
       const variant = prediction.variant ?? "";
       const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
       let minute = minutes.get(key);
       if (minute === undefined) {
-        const counts = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, latency: {} };
+        const counts = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, bins: [] };
         minute = { deployment, revision, variant, model, version, shadow, minuteMs: at, ...counts };
         minutes.set(key, minute);
       }
@@ -57,13 +64,12 @@ export function createTrafficCounter(): TrafficCounter {
         return;
       }
       if (hasInvalidOutput(prediction.outputs)) minute.invalidOutputs++;
-      const bin = latencyBin(prediction.durationMs);
-      minute.latency[bin] = (minute.latency[bin] ?? 0) + 1;
+      addToBin(minute.bins, latencyBin(prediction.durationMs));
     },
     takeChanged(nowMs) {
       const taken = [...changed].flatMap((key) => {
         const minute = minutes.get(key);
-        return minute === undefined ? [] : [structuredClone(minute)];
+        return minute === undefined ? [] : [minuteOf(minute)];
       });
       changed.clear();
       // A minute is stored as a whole and over again; two minutes later nothing is added to it any more.
@@ -74,11 +80,30 @@ export function createTrafficCounter(): TrafficCounter {
       for (const minute of taken) {
         const { deployment, revision, variant, model, version, shadow, minuteMs: at } = minute;
         const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
-        if (!minutes.has(key)) minutes.set(key, minute);
+        if (!minutes.has(key)) minutes.set(key, countingOf(minute));
         changed.add(key);
       }
     },
   };
+}
+
+function addToBin(bins: number[], bin: number): void {
+  for (let at = 0; at < bins.length; at += 2) {
+    if (bins[at] !== bin) continue;
+    bins[at + 1] = (bins[at + 1] ?? 0) + 1;
+    return;
+  }
+  bins.push(bin, 1);
+}
+
+function minuteOf({ bins, ...counted }: Counting): TrafficMinute {
+  const latency: Record<string, number> = {};
+  for (let at = 0; at < bins.length; at += 2) latency[String(bins[at])] = bins[at + 1] ?? 0;
+  return { ...counted, latency };
+}
+
+function countingOf({ latency, ...counted }: TrafficMinute): Counting {
+  return { ...counted, bins: Object.entries(latency).flatMap(([bin, count]) => [Number(bin), count]) };
 }
 
 /** Sums minutes up; the percentiles are upper ends of bins of 25 % width. */

@@ -34,6 +34,23 @@ describe("traffic", () => {
     expect(counter.takeChanged(atMs)).toMatchObject([{ minuteMs: atMs, version: "1", requests: 2 }]);
   });
 
+  it("of a model that was asked without a deployment is not counted: nothing is judged by it", () => {
+    const counter = createTrafficCounter();
+    counter.count(prediction({ deployment: null, revision: null, variant: null }));
+    expect(counter.takeChanged(atMs)).toEqual([]);
+  });
+
+  it("taken before is not changed by what comes later", () => {
+    const counter = createTrafficCounter();
+    counter.count(prediction({ durationMs: 5 }));
+    const [first] = counter.takeChanged(atMs);
+    counter.count(prediction({ durationMs: 5 }));
+    counter.count(prediction({ durationMs: 500 }));
+    const [second] = counter.takeChanged(atMs);
+    expect(Object.values(first?.latency ?? {})).toEqual([1]);
+    expect(Object.values(second?.latency ?? {})).toEqual([2, 1]);
+  });
+
   it("that could not be stored is taken again, with what came since", () => {
     const counter = createTrafficCounter();
     counter.count(prediction());

@@ -190,7 +190,9 @@ function report(name: string, { hits, misses, wrong, seconds }: Access): void {
     total,
     Math.round(total / seconds),
     `${((100 * hits.length) / total).toFixed(1)} %`,
-    ...[hits, misses].flatMap((times) => [0.5, 0.95, 0.99].map((share) => quantile(times, share).toFixed(1))),
+    ...[hits, misses].flatMap((times) =>
+      [0.5, 0.95, 0.99].map((share) => (times.length === 0 ? "–" : quantile(times, share).toFixed(1))),
+    ),
   ];
   console.log(`| ${name} | ${cells.join(" | ")} |`);
 }

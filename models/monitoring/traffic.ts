@@ -49,11 +49,11 @@ export function createTrafficCounter(): TrafficCounter {
       const at = Math.floor(prediction.atMs / minuteMs) * minuteMs;
       const revision = prediction.revision ?? 0;
       const variant = prediction.variant ?? "";
-      const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
+      const about = { deployment, revision, variant, model, version, shadow, minuteMs: at };
+      const key = keyOf(about);
       let minute = minutes.get(key);
       if (minute === undefined) {
-        const counts = { requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, bins: [] };
-        minute = { deployment, revision, variant, model, version, shadow, minuteMs: at, ...counts };
+        minute = { ...about, requests: 0, errors: 0, rejected: 0, invalidOutputs: 0, bins: [] };
         minutes.set(key, minute);
       }
       changed.add(key);
@@ -78,13 +78,18 @@ export function createTrafficCounter(): TrafficCounter {
     },
     putBack(taken) {
       for (const minute of taken) {
-        const { deployment, revision, variant, model, version, shadow, minuteMs: at } = minute;
-        const key = `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
+        const key = keyOf(minute);
         if (!minutes.has(key)) minutes.set(key, countingOf(minute));
         changed.add(key);
       }
     },
   };
+}
+
+type About = Omit<Counting, "requests" | "errors" | "rejected" | "invalidOutputs" | "bins">;
+
+function keyOf({ deployment, revision, variant, model, version, shadow, minuteMs: at }: About): string {
+  return `${deployment}/${revision}/${variant}/${model}/${version}/${shadow}/${at}`;
 }
 
 function addToBin(bins: number[], bin: number): void {

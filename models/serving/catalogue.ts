@@ -30,6 +30,11 @@ export interface Catalogue {
 /** At once what is in memory; a request that has to wait for nothing takes a fraction of the time. */
 export type Known<Value> = Value | Promise<Value>;
 
+/** Goes on with what is known, at once where it is. */
+export function whenKnown<Value, Result>(known: Known<Value>, next: (value: Value) => Result): Known<Result> {
+  return known instanceof Promise ? known.then(next) : next(known);
+}
+
 const maxAgeMs = 1000;
 /** More than are loaded; asking the registry again costs little beside loading a model. */
 const mostRemembered = 5000;
@@ -141,9 +146,10 @@ export function createCatalogue({ store, models, clock, logger }: CatalogueOptio
 
 /** @throws not_found saying `missing`, where there is none */
 function found(answer: Known<ServableVersion | null>, missing: () => string): Known<ServableVersion> {
-  if (answer instanceof Promise) return answer.then((version) => found(version, missing));
-  if (answer === null) throw notFound(missing());
-  return answer;
+  return whenKnown(answer, (version) => {
+    if (version === null) throw notFound(missing());
+    return version;
+  });
 }
 
 /** There may be tens of thousands of them, and a registry's own are ten times as large. */

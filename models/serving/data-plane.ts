@@ -1,7 +1,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
-import type { Catalogue, Known } from "./catalogue.ts";
+import { type Catalogue, type Known, whenKnown } from "./catalogue.ts";
 import type { ModelDescription } from "./model.ts";
 import type { ServableVersion } from "./model-source.ts";
 import type { Prediction } from "./prediction.ts";
@@ -99,14 +99,12 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     if (deployment === undefined) {
       const choice = { deployment: null, variant: null, shadows: [], timeoutMs: defaultTimeoutMs };
       const version = modelVersion(catalogue, request.name, request.version);
-      if (version instanceof Promise) return version.then((version) => ({ ...choice, version }));
-      return { ...choice, version };
+      return whenKnown(version, (version) => ({ ...choice, version }));
     }
     const { variant, shadows } = routeRequest(deployment, request.hints, random);
     const choice = { deployment, variant, shadows, timeoutMs: deployment.timeoutMs };
     const version = targetOf(catalogue, deployment, variant);
-    if (version instanceof Promise) return version.then((version) => ({ ...choice, version }));
-    return { ...choice, version };
+    return whenKnown(version, (version) => ({ ...choice, version }));
   };
 
   const observeSafely = (observation: Observation) => {
@@ -289,12 +287,10 @@ function modelVersion(
   }
   // No model has a control character in its name, and PostgreSQL refuses some of them.
   const found = /\p{Cc}/u.test(name) ? null : catalogue.champion(name);
-  return found instanceof Promise ? found.then((version) => existing(version, name)) : existing(found, name);
-}
-
-function existing(version: ServableVersion | null, name: string): ServableVersion {
-  if (version !== null) return version;
-  throw notFound(`There is no deployment "${name}" and no registered model of that name with a version.`);
+  return whenKnown(found, (version) => {
+    if (version !== null) return version;
+    throw notFound(`There is no deployment "${name}" and no registered model of that name with a version.`);
+  });
 }
 
 /** A deployment whose version is gone is not the caller's mistake. */

@@ -23,6 +23,17 @@ beforeEach(async ({ task }) => {
 });
 afterAll(() => ground.close());
 
+/** A rollout that pauses when its gate fails, of a version whose twenty answers are all NaN. */
+async function pausingAtNaN() {
+  const rollout = await started({
+    target: { model: "times", version: "3", name: "bad" },
+    gates: [{ signal: "invalid_output_share", max: 0.01, minimumRequests: 10 }],
+    onFailure: "pause",
+  });
+  await ask(rollout, "bad", 20);
+  return rollout;
+}
+
 describe("a rollout", () => {
   it("goes from copies over its steps to 100 %, and each step is a revision with its author and reason", async () => {
     const gates = [
@@ -175,12 +186,7 @@ describe("a rollout", () => {
   });
 
   it("pauses at a failed gate where that was asked for, and leaves the traffic as it is", async () => {
-    const rollout = await started({
-      target: { model: "times", version: "3", name: "bad" },
-      gates: [{ signal: "invalid_output_share", max: 0.01, minimumRequests: 10 }],
-      onFailure: "pause",
-    });
-    await ask(rollout, "bad", 20);
+    const rollout = await pausingAtNaN();
     await tick();
     await tick();
     const seen = await read(rollout);
@@ -430,12 +436,7 @@ describe("a rollout", () => {
   });
 
   it("tells the audit log and the log of a gate that failed", async () => {
-    const rollout = await started({
-      target: { model: "times", version: "3", name: "bad" },
-      gates: [{ signal: "invalid_output_share", max: 0.01, minimumRequests: 10 }],
-      onFailure: "pause",
-    });
-    await ask(rollout, "bad", 20);
+    const rollout = await pausingAtNaN();
     await tick();
     const { stateReason } = await read(rollout);
     expect((await audited(rollout)).at(-1)).toMatchObject({

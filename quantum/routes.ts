@@ -1,12 +1,13 @@
 import { decodeCursor, json, page, type Route, route } from "../shared/http/index.ts";
 import type { Actor } from "../shared/identity/actor.ts";
 import { type Job, JobSchema } from "../shared/jobs/index.ts";
-import { expectationOfSubmission, pictureOf } from "./conclusion.ts";
-import { mostFrequent } from "./histogram.ts";
-import { programOf } from "./program.ts";
+import { expectationOfSubmission, pictureOf } from "./jobs/finish.ts";
+import type { QuantumJobs } from "./jobs/quantum-jobs.ts";
+import { quantumJob } from "./jobs/store.ts";
+import { programOf } from "./programs/program.ts";
 import { countGates } from "./qir/gates.ts";
 import { parseQir } from "./qir/module.ts";
-import type { QuantumJobs } from "./quantum-jobs.ts";
+import { mostFrequent } from "./results/histogram.ts";
 import {
   CancelBody,
   CheckBody,
@@ -29,7 +30,6 @@ import {
 } from "./schemas.ts";
 import { circuitText } from "./simulator/circuit.ts";
 import type { Simulator } from "./simulator/simulator.ts";
-import { quantumJob } from "./store.ts";
 import type { QuantumWorkspace } from "./workspaces/workspace.ts";
 
 export interface QuantumRoutesOptions {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../shared/http/index.ts";
-import { languages } from "./program.ts";
+import { languages } from "./programs/program.ts";
 import { circuitMethods, limits, profiles, qirProfiles } from "./simulator/tasks.ts";
 
 // Programs

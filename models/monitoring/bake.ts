@@ -4,10 +4,10 @@ import { isKetlineError } from "../../shared/errors.ts";
 import { systemActor } from "../../shared/identity/index.ts";
 import { twoProportions } from "../../shared/statistics/index.ts";
 import type { Deployment, DeploymentRevision, Serving } from "../serving/index.ts";
-import { alertMessage } from "./actions.ts";
-import type { ResultStore } from "./result-store.ts";
+import { alertMessage } from "./results/actions.ts";
+import type { ResultStore } from "./results/result-store.ts";
+import { observation } from "./results/signals.ts";
 import type { Alert, Monitor, Observation, Thresholds, Traffic } from "./schemas.ts";
-import { observation } from "./signals.ts";
 import type { RollbackRow, TrafficStore, VersionTraffic } from "./traffic-store.ts";
 
 export interface BakeOptions {

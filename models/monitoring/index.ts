@@ -1,3 +1,3 @@
-export type { RetrainRequest } from "./actions.ts";
+export { createMonitoring } from "./create-monitoring.ts";
 export { monitoringMigrations } from "./migrations.ts";
-export { createMonitoring } from "./monitoring.ts";
+export type { RetrainRequest } from "./results/actions.ts";

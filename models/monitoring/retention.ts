@@ -4,10 +4,10 @@ import type { Clock } from "../../shared/clock.ts";
 import { isKetlineError } from "../../shared/errors.ts";
 import { removeInPortions, roundEnd } from "../../shared/retention.ts";
 import type { Datasets } from "../datasets/index.ts";
-import { captureRoot, hourOf, hourPath, hoursRoot } from "./captured.ts";
-import type { LabelStore } from "./label-store.ts";
-import { referencesRoot } from "./references.ts";
-import { foldersUnder } from "./windows.ts";
+import { captureRoot, hourOf, hourPath, hoursRoot } from "./capture/captured.ts";
+import { foldersUnder } from "./capture/windows.ts";
+import { referencesRoot } from "./drift/references.ts";
+import type { LabelStore } from "./labels/store.ts";
 
 export interface MonitoringRetentionOptions {
   readonly blobs: BlobStore;

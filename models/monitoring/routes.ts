@@ -2,7 +2,7 @@ import { z } from "zod";
 import { invalid } from "../../shared/errors.ts";
 import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
-import type { MonitoringBook } from "./monitoring.ts";
+import type { MonitoringOperations } from "./create-monitoring.ts";
 import {
   AcknowledgeBody,
   Alert,
@@ -37,12 +37,17 @@ const RevisionPosition = z.object({ revision: z.int() });
 const ResultPosition = z.object({ windowEndMs: z.int(), series: z.string() });
 const AlertPosition = z.object({ firedMs: z.int(), id: z.string() });
 
-export function monitoringRoutes(book: MonitoringBook): readonly Route[] {
-  return [...monitorRoutes(book), ...resultRoutes(book), ...alertRoutes(book), ...labelRoutes(book)];
+export function monitoringRoutes(monitoring: MonitoringOperations): readonly Route[] {
+  return [
+    ...monitorRoutes(monitoring),
+    ...resultRoutes(monitoring),
+    ...alertRoutes(monitoring),
+    ...labelRoutes(monitoring),
+  ];
 }
 
-function monitorRoutes(book: MonitoringBook): readonly Route[] {
-  const { monitors } = book;
+function monitorRoutes(monitoring: MonitoringOperations): readonly Route[] {
+  const { monitors } = monitoring;
   return [
     route({
       method: "GET",
@@ -109,7 +114,7 @@ function monitorRoutes(book: MonitoringBook): readonly Route[] {
       responses: { 204: { description: "It is gone" } },
       handle: async ({ params, query, actor, request }) => {
         const change = { actor, reason: query.reason, expectedRevision: expectedRevision(request) };
-        await book.removeMonitor(params.name, change);
+        await monitoring.removeMonitor(params.name, change);
         return { status: 204, json: null };
       },
     }),
@@ -145,12 +150,12 @@ function monitorRoutes(book: MonitoringBook): readonly Route[] {
       summary: "Read what this instance has captured for a monitor's deployment",
       params: NameParams,
       responses: { 200: { description: "Counts since the instance started", schema: CaptureStatus } },
-      handle: async ({ params }) => json(await book.captureStatus(params.name)),
+      handle: async ({ params }) => json(await monitoring.captureStatus(params.name)),
     }),
   ];
 }
 
-function resultRoutes(book: MonitoringBook): readonly Route[] {
+function resultRoutes(monitoring: MonitoringOperations): readonly Route[] {
   return [
     route({
       method: "POST",
@@ -165,7 +170,8 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
       params: NameParams,
       body: EvaluateBody,
       responses: { 202: { description: "The job that judges it", schema: JobSchema } },
-      handle: async ({ params, body, actor }) => json(await book.evaluate(params.name, body, actor), 202),
+      handle: async ({ params, body, actor }) =>
+        json(await monitoring.evaluate(params.name, body, actor), 202),
     }),
     route({
       method: "GET",
@@ -179,7 +185,7 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
       responses: { 200: { description: "One page of results", schema: ResultPage } },
       handle: async ({ params, query: { limit, cursor, series } }) => {
         const before = decodeCursor(ResultPosition, cursor);
-        const found = await book.results(params.name, series, before, limit + 1);
+        const found = await monitoring.results(params.name, series, before, limit + 1);
         return json(
           page(
             found,
@@ -200,7 +206,7 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
       params: NameParams,
       query: LatestQuery,
       responses: { 200: { description: "The result", schema: MonitorResult } },
-      handle: async ({ params, query }) => json(await book.latestResult(params.name, query.series)),
+      handle: async ({ params, query }) => json(await monitoring.latestResult(params.name, query.series)),
     }),
     route({
       method: "GET",
@@ -211,7 +217,7 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
       summary: "List the signals of a monitor and where they stand",
       params: NameParams,
       responses: { 200: { description: "All of them", schema: SignalList } },
-      handle: async ({ params }) => json({ items: await book.signals(params.name) }),
+      handle: async ({ params }) => json({ items: await monitoring.signals(params.name) }),
     }),
     route({
       method: "GET",
@@ -224,7 +230,7 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
       query: ChartQuery,
       responses: { 200: { description: "A picture", contentType: "image/svg+xml" } },
       handle: async ({ params, query }) =>
-        new Response(await book.chart(params.name, query.series, query.windows), {
+        new Response(await monitoring.chart(params.name, query.series, query.windows), {
           headers: {
             "content-type": "image/svg+xml",
             // Opened by itself, a picture is a document: it may load and run nothing.
@@ -236,7 +242,7 @@ function resultRoutes(book: MonitoringBook): readonly Route[] {
   ];
 }
 
-function alertRoutes(book: MonitoringBook): readonly Route[] {
+function alertRoutes(monitoring: MonitoringOperations): readonly Route[] {
   return [
     route({
       method: "GET",
@@ -248,7 +254,7 @@ function alertRoutes(book: MonitoringBook): readonly Route[] {
       query: AlertsQuery,
       responses: { 200: { description: "One page of alerts", schema: AlertPage } },
       handle: async ({ query: { limit, cursor, ...filter } }) => {
-        const found = await book.alerts(filter, decodeCursor(AlertPosition, cursor), limit + 1);
+        const found = await monitoring.alerts(filter, decodeCursor(AlertPosition, cursor), limit + 1);
         return json(
           page(
             found,
@@ -268,7 +274,7 @@ function alertRoutes(book: MonitoringBook): readonly Route[] {
       summary: "Read an alert",
       params: AlertParams,
       responses: { 200: { description: "The alert", schema: Alert } },
-      handle: async ({ params }) => json(await book.alert(params.id)),
+      handle: async ({ params }) => json(await monitoring.alert(params.id)),
     }),
     route({
       method: "POST",
@@ -280,7 +286,8 @@ function alertRoutes(book: MonitoringBook): readonly Route[] {
       params: AlertParams,
       body: AcknowledgeBody,
       responses: { 200: { description: "The alert", schema: Alert } },
-      handle: async ({ params, body, actor }) => json(await book.acknowledge(params.id, actor, body?.reason)),
+      handle: async ({ params, body, actor }) =>
+        json(await monitoring.acknowledge(params.id, actor, body?.reason)),
     }),
     route({
       method: "POST",
@@ -295,12 +302,12 @@ function alertRoutes(book: MonitoringBook): readonly Route[] {
       body: MuteBody,
       responses: { 200: { description: "The alert", schema: Alert } },
       handle: async ({ params, body, actor }) =>
-        json(await book.mute(params.id, body.untilMs, actor, body.reason)),
+        json(await monitoring.mute(params.id, body.untilMs, actor, body.reason)),
     }),
   ];
 }
 
-function labelRoutes(book: MonitoringBook): readonly Route[] {
+function labelRoutes(monitoring: MonitoringOperations): readonly Route[] {
   return [
     route({
       method: "POST",
@@ -314,7 +321,7 @@ function labelRoutes(book: MonitoringBook): readonly Route[] {
       body: LabelsBody,
       maxBodyBytes: 8 * 1024 ** 2,
       responses: { 200: { description: "How many were new or differed", schema: LabelsReply } },
-      handle: async ({ body }) => json({ stored: await book.addLabels(body.labels) }),
+      handle: async ({ body }) => json({ stored: await monitoring.addLabels(body.labels) }),
     }),
   ];
 }

@@ -5,15 +5,23 @@ import { conflict } from "../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
 import type { WindowProfile } from "../../shared/statistics/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
-import { type Actions, actionOf, alertMessage } from "./actions.ts";
-import { hourMs, hourOf } from "./captured.ts";
-import type { DriftRules } from "./drift.ts";
-import type { JudgeTask } from "./judge.worker.ts";
-import type { LabelTask } from "./label.worker.ts";
-import type { LabelStore } from "./label-store.ts";
-import type { Monitors } from "./monitors.ts";
-import { loadReference, type Reference, type ReferenceSources, sliceWindow } from "./references.ts";
-import type { ResultStore } from "./result-store.ts";
+import { hourMs, hourOf } from "./capture/captured.ts";
+import {
+  type CapturedWindow,
+  capturedWindows,
+  profileHours,
+  type WindowCounts,
+  withFiles,
+} from "./capture/windows.ts";
+import type { DriftRules } from "./drift/drift.ts";
+import type { JudgeTask } from "./drift/judge.worker.ts";
+import { loadReference, type Reference, type ReferenceSources, sliceWindow } from "./drift/references.ts";
+import type { LabelTask } from "./labels/label.worker.ts";
+import type { LabelStore } from "./labels/store.ts";
+import type { Monitors } from "./monitors/monitors.ts";
+import { type Actions, actionOf, alertMessage } from "./results/actions.ts";
+import type { ResultStore } from "./results/result-store.ts";
+import { observe } from "./results/signals.ts";
 import {
   type DatasetSlice,
   type DriftReport,
@@ -24,15 +32,7 @@ import {
   type SignalName,
   type Traffic,
 } from "./schemas.ts";
-import { observe } from "./signals.ts";
 import type { TrafficStore } from "./traffic-store.ts";
-import {
-  type CapturedWindow,
-  capturedWindows,
-  profileHours,
-  type WindowCounts,
-  withFiles,
-} from "./windows.ts";
 
 export interface RunOptions extends ReferenceSources {
   readonly blobs: BlobStore;
@@ -230,7 +230,7 @@ async function judge(
     ),
   };
   return workers.run<JudgeTask, DriftReport>(
-    new URL("./judge.worker.ts", import.meta.url),
+    new URL("./drift/judge.worker.ts", import.meta.url),
     { reference, parts, rules },
     { signal },
   );
@@ -262,7 +262,7 @@ async function labelledIn(
   const keys = window.hours.flatMap((hour) => hour.blobs.map((blob) => blob.key));
   return withFiles(blobs, keys, (files) =>
     workers.run<LabelTask, Labelled>(
-      new URL("./label.worker.ts", import.meta.url),
+      new URL("./labels/label.worker.ts", import.meta.url),
       { files, labels: known },
       { signal },
     ),

@@ -1,6 +1,6 @@
 import { callersFaults } from "../../shared/errors.ts";
 import type { Prediction } from "../serving/index.ts";
-import { hasInvalidOutput } from "./captured-tensors.ts";
+import { hasInvalidOutput } from "./capture/captured-tensors.ts";
 import type { Traffic } from "./schemas.ts";
 
 /** Counts of one minute of one variant, as one instance saw them. Exact: no sampling. */

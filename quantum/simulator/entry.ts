@@ -1,4 +1,4 @@
-import type { Program, SourceFile } from "../program.ts";
+import type { Program, SourceFile } from "../programs/program.ts";
 
 /** What a callable takes and gives, as its types are written in Q#. */
 export interface Signature {

@@ -1,5 +1,5 @@
 import type { ProgramConfig } from "qsharp-lang";
-import type { Entry, Program, SourceFile } from "../program.ts";
+import type { Entry, Program, SourceFile } from "../programs/program.ts";
 import type { Compiler } from "./compiler.ts";
 import { entryFile, programError } from "./diagnostics.ts";
 import { ArgumentMismatch, callText, importsOf, parseSignature, withoutEntryPoints } from "./entry.ts";

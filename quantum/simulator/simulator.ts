@@ -1,6 +1,6 @@
 import { invalid, KetlineError, tooLarge } from "../../shared/errors.ts";
 import type { WorkerPool } from "../../shared/jobs/job.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../programs/program.ts";
 import type { Circuit } from "./circuit.ts";
 import {
   type CheckOutcome,

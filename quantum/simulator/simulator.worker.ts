@@ -1,5 +1,5 @@
 import type { ICompiler } from "qsharp-lang";
-import type { Program } from "../program.ts";
+import type { Program } from "../programs/program.ts";
 import { type Collector, collect } from "./collector.ts";
 import { type Compiler, loadCompiler } from "./compiler.ts";
 import { isPanic, programError, thrownDiagnostics } from "./diagnostics.ts";

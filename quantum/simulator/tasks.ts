@@ -1,4 +1,4 @@
-import type { Program } from "../program.ts";
+import type { Program } from "../programs/program.ts";
 
 /** What crosses to the simulator's worker thread. */
 export type SimulatorTask =

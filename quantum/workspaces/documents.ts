@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { BlobLinks } from "../../shared/blobs/index.ts";
-import { resultFormats } from "../results.ts";
+import { resultFormats } from "../results/results.ts";
 import type { ItemRow } from "./store.ts";
 import { localProvider, localTargets } from "./targets.ts";
 

@@ -1,7 +1,7 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { isKetlineError, notFound, tooLarge } from "../../shared/errors.ts";
-import { resultsDocument } from "../results.ts";
+import { resultsDocument } from "../results/results.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import { jobDocument, outputKey } from "./documents.ts";
 import { checkQirProfile, isQirProfile, readInput, readParams } from "./inputs.ts";

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { invalid, tooLarge } from "../../shared/errors.ts";
-import { languages, type Program, programOf } from "../program.ts";
+import { languages, type Program, programOf } from "../programs/program.ts";
 import { parseQir, type QirModule } from "../qir/module.ts";
 import { qsharpOfQir } from "../qir/translation.ts";
 import { limits, type Noise, type Profile, type QirProfile, qirProfiles } from "../simulator/tasks.ts";

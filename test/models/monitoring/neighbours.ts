@@ -1,4 +1,4 @@
-import type { MonitoringOptions } from "../../../models/monitoring/monitoring.ts";
+import type { MonitoringOptions } from "../../../models/monitoring/create-monitoring.ts";
 import type {
   ChangeAuthor,
   Deployment,

@@ -1,8 +1,8 @@
 import pino from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { hourPath, type Partition, partitionPrefix } from "../../../models/monitoring/captured.ts";
+import { hourPath, type Partition, partitionPrefix } from "../../../models/monitoring/capture/captured.ts";
 import { monitoringMigrations } from "../../../models/monitoring/index.ts";
-import { createLabelStore } from "../../../models/monitoring/label-store.ts";
+import { createLabelStore } from "../../../models/monitoring/labels/store.ts";
 import { removePredictions } from "../../../models/monitoring/retention.ts";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import type { Database } from "../../../shared/database/index.ts";

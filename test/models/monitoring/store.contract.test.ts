@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { monitoringMigrations } from "../../../models/monitoring/index.ts";
-import { createLabelStore } from "../../../models/monitoring/label-store.ts";
-import { createResultStore, type SignalStep } from "../../../models/monitoring/result-store.ts";
+import { createLabelStore } from "../../../models/monitoring/labels/store.ts";
+import { createMonitorStore, type MonitorRow } from "../../../models/monitoring/monitors/store.ts";
+import { createResultStore, type SignalStep } from "../../../models/monitoring/results/result-store.ts";
 import type { MonitorResult, Observation } from "../../../models/monitoring/schemas.ts";
-import { createMonitorStore, type MonitorRow } from "../../../models/monitoring/store.ts";
 import { createTrafficCounter } from "../../../models/monitoring/traffic.ts";
 import { createTrafficStore } from "../../../models/monitoring/traffic-store.ts";
 import type { Database } from "../../../shared/database/index.ts";

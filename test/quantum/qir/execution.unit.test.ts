@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { programOf } from "../../../quantum/program.ts";
+import { programOf } from "../../../quantum/programs/program.ts";
 import { parseQir } from "../../../quantum/qir/module.ts";
 import { qsharpOfQir } from "../../../quantum/qir/translation.ts";
-import { runHistogram } from "../../../quantum/results.ts";
+import { runHistogram } from "../../../quantum/results/results.ts";
+import { expectationOf, judge } from "../../../quantum/results/verdict.ts";
 import { createSimulator } from "../../../quantum/simulator/simulator.ts";
 import type { QirProfile } from "../../../quantum/simulator/tasks.ts";
-import { expectationOf, judge } from "../../../quantum/verdict.ts";
 import { createWorkerPool } from "../../../shared/jobs/index.ts";
 
 const workers = createWorkerPool({ threads: 1 });

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { programOf } from "../../../quantum/program.ts";
-import { runHistogram } from "../../../quantum/results.ts";
+import { programOf } from "../../../quantum/programs/program.ts";
+import { runHistogram } from "../../../quantum/results/results.ts";
+import { expectationOf, judge, uniformExpectation } from "../../../quantum/results/verdict.ts";
 import { circuitText } from "../../../quantum/simulator/circuit.ts";
 import { limitMemory } from "../../../quantum/simulator/compiler.ts";
 import { createSimulator, ProgramError } from "../../../quantum/simulator/simulator.ts";
-import { expectationOf, judge, uniformExpectation } from "../../../quantum/verdict.ts";
 import { createWorkerPool } from "../../../shared/jobs/index.ts";
 
 const workers = createWorkerPool({ threads: 1 });

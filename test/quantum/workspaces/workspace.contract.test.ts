@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { histogramOfResults } from "../../../quantum/results.ts";
+import { histogramOfResults } from "../../../quantum/results/results.ts";
 import { createSimulator } from "../../../quantum/simulator/simulator.ts";
 import { azureQuantumWorkspace } from "../../../quantum/workspaces/azure.ts";
 import { createAzureClient } from "../../../quantum/workspaces/azure-client.ts";

@@ -1,0 +1,340 @@
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import type { BlobStore } from "../../shared/blobs/index.ts";
+import type { Capability } from "../../shared/capability.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Config } from "../../shared/config.ts";
+import type { Database } from "../../shared/database/index.ts";
+import { invalid, notFound } from "../../shared/errors.ts";
+import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
+import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import { keptSince } from "../../shared/retention.ts";
+import type { Events } from "../../shared/telemetry/index.ts";
+import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
+import type { Registry } from "../registry/index.ts";
+import type { Serving } from "../serving/index.ts";
+import { watchBake } from "./bake.ts";
+import { createCapture } from "./capture/capture.ts";
+import { directly, hourMs, hourOf } from "./capture/captured.ts";
+import { createLabelStore } from "./labels/store.ts";
+import { createMonitors, type MonitorChange, type Monitors } from "./monitors/monitors.ts";
+import { createMonitorStore } from "./monitors/store.ts";
+import { createActions, type Retrain } from "./results/actions.ts";
+import { severityChart } from "./results/chart.ts";
+import {
+  type AlertFilter,
+  type AlertPosition,
+  alertOf,
+  createResultStore,
+  type ResultPosition,
+} from "./results/result-store.ts";
+import { removePredictions, removeReferences } from "./retention.ts";
+import { monitoringRoutes } from "./routes.ts";
+import { capturedSeries, evaluateJob, windowEndFor } from "./runs.ts";
+import type {
+  Alert,
+  CaptureStatus,
+  DatasetSlice,
+  LabelInput,
+  Monitor,
+  MonitorResult,
+  SignalState,
+} from "./schemas.ts";
+import { createTrafficCounter } from "./traffic.ts";
+import { createTrafficStore } from "./traffic-store.ts";
+
+export interface MonitoringOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly jobs: Jobs;
+  readonly workers: WorkerPool;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+  readonly logger: Logger;
+  readonly events: Pick<Events, "driftDetected">;
+  readonly config: Pick<Config, "codeVersion" | "retention">;
+  readonly serving: Pick<
+    Serving,
+    "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
+  >;
+  readonly registry: Pick<Registry, "artifactPrefix" | "getVersion" | "listVersions">;
+  readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
+  /** Keys the hashes of captured fields. */
+  readonly signingKey: string;
+  /** Starts a retraining when an alert's policy asks for it; without it such alerts only notify. */
+  readonly retrain?: Retrain;
+  /** Stands in the names of captured blobs; drawn at random when not given, and never shared. */
+  readonly instanceId?: string;
+}
+
+/** Which window is judged; the one that ends with this hour when nothing is given. */
+export interface WindowRequest {
+  readonly windowEndMs?: number | undefined;
+  readonly window?: DatasetSlice | undefined;
+}
+
+/** Watches what is served: capture, drift, quality, alerts and what follows from them. */
+export interface Monitoring extends Capability {
+  /** Starts a job that judges one window. @throws notFound for an unknown monitor. */
+  evaluate(monitor: string, request: WindowRequest, actor: Actor): Promise<Job>;
+  /** Newest window first. @throws notFound for an unknown monitor. */
+  results(
+    monitor: string,
+    series: string | undefined,
+    before: ResultPosition | undefined,
+    limit: number,
+  ): Promise<readonly MonitorResult[]>;
+  /** Monitors whose reference is a version of a data set. */
+  readonly datasetUses: FindUses;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the routes need beside that. */
+export interface MonitoringOperations extends Monitoring {
+  readonly monitors: Monitors;
+  removeMonitor(name: string, change: MonitorChange): Promise<void>;
+  latestResult(monitor: string, series: string | undefined): Promise<MonitorResult>;
+  signals(monitor: string): Promise<readonly SignalState[]>;
+  chart(monitor: string, series: string | undefined, windows: number): Promise<string>;
+  alerts(filter: AlertFilter, after: AlertPosition | undefined, limit: number): Promise<readonly Alert[]>;
+  alert(id: string): Promise<Alert>;
+  acknowledge(id: string, actor: Actor, reason: string | undefined): Promise<Alert>;
+  mute(id: string, untilMs: number, actor: Actor, reason: string): Promise<Alert>;
+  addLabels(labels: readonly LabelInput[]): Promise<number>;
+  captureStatus(monitor: string): Promise<CaptureStatus>;
+}
+
+/** Minutes of traffic are kept for the baselines of new revisions and for windows of a month. */
+const trafficKeptMs = 32 * 24 * hourMs;
+const flushEveryMs = 2000;
+
+export function createMonitoring(options: MonitoringOptions): Monitoring {
+  const { database, blobs, jobs, clock, audit, logger, serving } = options;
+  const instance = options.instanceId ?? randomUUID().slice(0, 8);
+  const results = createResultStore(database);
+  const traffic = createTrafficStore(database, instance);
+  const labels = createLabelStore(database);
+  const monitors = createMonitors({ ...options, store: createMonitorStore(database) });
+  const actions = createActions({ results, logger, retrain: options.retrain });
+  const counter = createTrafficCounter();
+  let flushedMs = Number.NEGATIVE_INFINITY;
+  const capture = createCapture({
+    blobs,
+    logger,
+    rulesOf: monitors.rulesOf,
+    hashKey: options.signingKey,
+    codeVersion: options.config.codeVersion,
+    instance,
+  });
+  const stopListening = serving.onPrediction((prediction) => {
+    counter.count(prediction);
+    capture.take(prediction);
+  });
+
+  const flushTraffic = async (): Promise<void> => {
+    const minutes = counter.takeChanged(clock());
+    if (minutes.length === 0) return;
+    try {
+      await traffic.write(minutes);
+    } catch (error) {
+      counter.putBack(minutes);
+      logger.warn({ err: error }, "traffic could not be written; trying again");
+    }
+  };
+
+  const writeAll = async (): Promise<void> => {
+    flushedMs = clock();
+    await Promise.all([capture.flush(), flushTraffic()]);
+  };
+
+  /** After each invocation on Functions: a blob and a row for every single request would cost more than the request. */
+  const flush = async (): Promise<void> => {
+    if (clock() - flushedMs >= flushEveryMs) await writeAll();
+  };
+
+  const keptSinceMs = () => keptSince(options.config.retention.predictionDays, clock());
+
+  const removeOld = async (): Promise<void> => {
+    const beforeMs = keptSinceMs();
+    if (beforeMs !== null) await removePredictions({ ...options, labels }, beforeMs);
+    await removeReferences({ ...options, labels });
+  };
+
+  const evaluation = evaluateJob({
+    ...options,
+    monitors,
+    results,
+    traffic,
+    labels,
+    actions,
+    keptSinceMs,
+    flush: writeAll,
+  });
+
+  /** The newest window that is over and has no result, if the monitor is due. */
+  const dueWindow = async (monitor: Monitor): Promise<number | null> => {
+    const everyMs = monitor.everyHours * hourMs;
+    const endMs = Math.floor(hourOf(clock()) / everyMs) * everyMs;
+    if (endMs <= monitor.createdMs) return null;
+    const last = await results.lastWindowEnd(monitor.name, capturedSeries);
+    return last !== undefined && last >= endMs ? null : endMs;
+  };
+
+  const evaluateDue = async (): Promise<void> => {
+    for (const monitor of await monitors.all()) {
+      if (!monitor.enabled) continue;
+      const windowEndMs = await dueWindow(monitor);
+      if (windowEndMs === null) continue;
+      await jobs.submit(
+        evaluation,
+        { monitor: monitor.name, windowEndMs },
+        {
+          actor: systemActor("monitoring"),
+          idempotencyKey: `${monitor.name}:${monitor.revision}:${windowEndMs}`,
+        },
+      );
+    }
+  };
+
+  const watchAll = async (): Promise<void> => {
+    await flushTraffic();
+    for (const monitor of await monitors.all()) {
+      try {
+        await watchBake({ serving, traffic, results, clock, logger }, monitor);
+      } catch (error) {
+        // One deployment that cannot be looked at now must not keep the others from it.
+        logger.error({ monitor: monitor.name, err: error }, "a baking deployment could not be looked at");
+      }
+    }
+  };
+
+  const findAlert = async (id: string): Promise<Alert> => {
+    const row = await results.alert(id);
+    if (row === undefined) throw notFound(`There is no alert "${id}".`);
+    return alertOf(row);
+  };
+
+  const resultsOf: Monitoring["results"] = async (monitor, series, before, limit) => {
+    await monitors.get(monitor);
+    const rows = await results.results(monitor, series, before, limit);
+    return rows.map((row) => JSON.parse(row.result));
+  };
+
+  const monitoring: Omit<MonitoringOperations, "routes"> = {
+    monitors,
+    jobKinds: [evaluation],
+    timers: [
+      { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
+      { name: "monitoring-watch", schedule: "30 * * * * *", run: watchAll },
+      { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
+      {
+        name: "monitoring-prune",
+        schedule: "0 41 3 * * *",
+        run: () => traffic.prune(clock() - trafficKeptMs),
+      },
+      // Every hour, as an hour of busy instances may have written ten thousand blobs.
+      { name: "monitoring-retention", schedule: "0 51 * * * *", run: removeOld },
+    ],
+    flush,
+
+    async *datasetUses(doomed) {
+      for (const { name, reference } of await monitors.all()) {
+        if (reference.kind !== "dataset" || reference.dataset !== doomed.dataset) continue;
+        if (isMeant(doomed, reference.version)) yield `the monitor "${name}"`;
+      }
+    },
+
+    async close() {
+      stopListening();
+      await writeAll();
+    },
+
+    async evaluate(name, { windowEndMs, window }, actor) {
+      await monitors.get(name);
+      if (windowEndMs !== undefined && windowEndMs > windowEndFor(clock())) {
+        throw invalid(`windowEndMs is ${windowEndMs}, which lies in the future.`, { field: "windowEndMs" });
+      }
+      const spec = {
+        monitor: name,
+        ...(window === undefined ? { windowEndMs: windowEndMs ?? clock() } : { window }),
+      };
+      return jobs.submit(evaluation, spec, { actor });
+    },
+
+    async removeMonitor(name, change) {
+      await monitors.remove(name, change);
+      await results.forget(name, clock());
+    },
+
+    results: resultsOf,
+
+    async latestResult(name, series) {
+      const [latest] = await resultsOf(name, series, undefined, 1);
+      if (latest === undefined) {
+        const of = series === undefined ? "" : ` of the series "${series}"`;
+        throw notFound(`The monitor "${name}" has no result${of} yet.`);
+      }
+      return latest;
+    },
+
+    async signals(name) {
+      await monitors.get(name);
+      return results.signals(name);
+    },
+
+    async chart(name, series, windows) {
+      const latest = await resultsOf(name, series, undefined, windows);
+      const shown =
+        series ??
+        (latest.some((each) => each.series === capturedSeries) ? capturedSeries : latest[0]?.series);
+      const drawn =
+        series === undefined && shown !== undefined
+          ? await resultsOf(name, shown, undefined, windows)
+          : latest;
+      return severityChart(`${name}: drift`, drawn.toReversed());
+    },
+
+    alerts: async (filter, after, limit) => (await results.alerts(filter, after, limit)).map(alertOf),
+    alert: findAlert,
+
+    async acknowledge(id, actor, reason) {
+      const before = await findAlert(id);
+      await results.acknowledge(id, actor.name, clock());
+      await audit.record({
+        actor,
+        action: "alert.acknowledge",
+        subject: `alert/${id}`,
+        before: { acknowledgedBy: before.acknowledgedBy },
+        after: { acknowledgedBy: before.acknowledgedBy ?? actor.name },
+        ...(reason === undefined ? {} : { reason }),
+      });
+      return findAlert(id);
+    },
+
+    async mute(id, untilMs, actor, reason) {
+      const alert = await findAlert(id);
+      await results.mute(alert, untilMs);
+      await audit.record({
+        actor,
+        action: "alert.mute",
+        subject: `monitor/${alert.monitor}`,
+        before: { signal: alert.signal, mutedUntilMs: alert.mutedUntilMs },
+        after: { signal: alert.signal, mutedUntilMs: untilMs },
+        reason,
+      });
+      return findAlert(id);
+    },
+
+    addLabels: (added) => labels.upsert(added, clock()),
+
+    async captureStatus(name) {
+      const monitor = await monitors.get(name);
+      const deployment = "deployment" in monitor.target ? monitor.target.deployment : directly;
+      return { deployment, sampleRate: monitor.capture.sampleRate, ...capture.counts(deployment) };
+    },
+  };
+  const routes: MonitoringOperations["routes"] = [];
+  const complete: MonitoringOperations = Object.assign(monitoring, { routes });
+  return Object.assign(complete, { routes: monitoringRoutes(complete) });
+}

@@ -1,0 +1,103 @@
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { Clock } from "../../shared/clock.ts";
+import { isKetlineError } from "../../shared/errors.ts";
+import { type Actor, systemActor } from "../../shared/identity/actor.ts";
+import { JobInterruption } from "../../shared/jobs/execution.ts";
+import type { JobKind, Jobs } from "../../shared/jobs/index.ts";
+import type { Execute } from "./execution.ts";
+import type { LocalWorkspace } from "./local.ts";
+import type { ItemRow, ItemStore } from "./store.ts";
+
+const ItemSpec = z.object({ workspace: z.string(), id: z.string() });
+export type ItemSpec = z.infer<typeof ItemSpec>;
+
+const maxAttempts = 3;
+
+/** The job that runs what was submitted to the local workspace over the wire. */
+export function executeKind(local: LocalWorkspace, execute: Execute): JobKind<ItemSpec, null> {
+  return {
+    kind: "quantum.execute",
+    spec: ItemSpec,
+    role: "contributor",
+    maxAttempts,
+    // What became of it stands in the workspace's own items.
+    unneeded: async (ids) => ids,
+    async run({ spec: { workspace, id }, jobId, attempt, signal, progress }) {
+      try {
+        await execute({
+          workspace,
+          id,
+          owner: jobId,
+          signal,
+          last: attempt >= maxAttempts,
+          onProgress: progress,
+        });
+        return null;
+      } catch (error) {
+        const interruption: unknown = signal.aborted ? signal.reason : undefined;
+        const gone = isKetlineError(error, "not_found");
+        if (interruption instanceof JobInterruption && /cancelled|timeout/.test(interruption.why) && !gone) {
+          await local.cancelJob(workspace, id);
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+/** Has a waiting job of the local workspace executed. Doing so again changes nothing. */
+export async function enqueueExecution(
+  jobs: Jobs,
+  kind: JobKind<ItemSpec, null>,
+  { workspace, id, created_ms }: Pick<ItemRow, "workspace" | "id" | "created_ms">,
+  actor: Actor,
+) {
+  // The time tells a job from one of the same id that was deleted before.
+  const idempotencyKey = `${workspace}/${id}@${created_ms}`;
+  return jobs.submit(kind, { workspace, id }, { actor, idempotencyKey });
+}
+
+/** What has not changed for so long was left behind: the server stopped before it was enqueued, or for good in the middle. */
+const forgottenMs = 60_000;
+const sweptAtOnce = 100;
+
+/** Enqueues what was left behind, cancels what was cancelled through its job, and ends what nobody executes any more. */
+export async function sweepLeftBehind(options: {
+  readonly items: ItemStore;
+  readonly local: LocalWorkspace;
+  readonly jobs: Jobs;
+  readonly kind: JobKind<ItemSpec, null>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Promise<void> {
+  const { items, local, jobs, kind, clock, logger } = options;
+  const beforeMs = clock() - forgottenMs;
+  for (const row of await items.unchanged("Waiting", beforeMs, sweptAtOnce)) {
+    // A job of Ketline's own API is run by the job of its id, which may itself be waiting.
+    if (await isAlive(jobs, row.id)) continue;
+    const job = await enqueueExecution(jobs, kind, row, systemActor("quantum-sweep"));
+    if (job.state === "cancelled" || job.state === "failed") {
+      logger.info(
+        { workspace: row.workspace, id: row.id },
+        "a waiting job's execution has ended; it is cancelled",
+      );
+      await local.cancelJob(row.workspace, row.id);
+    }
+  }
+  for (const row of await items.unchanged("Executing", beforeMs, sweptAtOnce)) {
+    if (row.owner === null || (await isAlive(jobs, row.owner))) continue;
+    logger.warn({ workspace: row.workspace, id: row.id }, "a job was executed by a job that is no more");
+    await local.abandonJob(row, "The server stopped while it ran this job, and could not take it up again.");
+  }
+}
+
+async function isAlive(jobs: Jobs, id: string): Promise<boolean> {
+  try {
+    const { state } = await jobs.get(id);
+    return state === "queued" || state === "running";
+  } catch (error) {
+    if (isKetlineError(error, "not_found")) return false;
+    throw error;
+  }
+}

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { unavailable } from "../shared/errors.ts";
 import type { DirectRoutes, RequestHead } from "../shared/http/index.ts";
+import { answerBeforeBody, owesBody } from "./unread.ts";
 
 /** Longer bodies are read as they are consumed, by the application. */
 const maxBodyBytes = 8 * 1024 ** 2;
@@ -28,13 +29,17 @@ export function answerDirectly(
     /^[a-z\d.-]+(:\d{1,5})?$/.test(headers.host ?? "") &&
     !hasRepeated(incoming);
   if (!isPlain) return undefined;
-  return route.answer(new DirectRequest(incoming, outgoing, url, length)).then((answer) => {
-    if (answer instanceof Response)
-      throw new TypeError(`${url} is answered by what no direct route may give.`);
-    const body = answer.body ?? "";
-    outgoing.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(body) });
-    outgoing.end(body);
-  });
+  return route
+    .answer(new DirectRequest(incoming, outgoing, url, length))
+    .then((answer): Promise<void> | void => {
+      if (answer instanceof Response)
+        throw new TypeError(`${url} is answered by what no direct route may give.`);
+      const { status, headers, body: written } = answer;
+      const body = written ?? "";
+      if (owesBody(incoming)) return answerBeforeBody(incoming, outgoing, { status, headers, body });
+      outgoing.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
+      outgoing.end(body);
+    });
 }
 
 /** Node.js joins some headers that come twice and drops others; the Fetch API joins them all. */

@@ -1,10 +1,14 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Logger } from "pino";
 import type { Config } from "../shared/config.ts";
 import type { DirectRoutes } from "../shared/http/index.ts";
 import { answerDirectly } from "./direct.ts";
+import { createHostCheck, refuseAddress, refuseMalformed } from "./refusals.ts";
+import { createTurns } from "./turns.ts";
+import { answerBeforeBody, owesBody } from "./unread.ts";
 
 export interface Listener {
   readonly url: string;
@@ -41,9 +45,26 @@ export async function listen(
     handler.then(handlers.end, handlers.end);
     return handler;
   };
-  const listener = getRequestListener((request) => watched(Promise.resolve(fetch(request))), {
-    hostname: config.host,
-  });
+  const listener = getRequestListener(
+    (request, bindings) => {
+      const { incoming, outgoing } = bindings as HttpBindings;
+      const answered = watched(Promise.resolve(fetch(request)));
+      return mayHaveBody(incoming)
+        ? answered.then((response) => afterBody(response, incoming, outgoing))
+        : answered;
+    },
+    {
+      hostname: config.host,
+      errorHandler: (error) => {
+        if (!(error instanceof Error) || error.name !== "RequestError") throw error;
+        const { status, headers, body } = refuseAddress(
+          "/",
+          `The request's address is not one: ${error.message}.`,
+        );
+        return new Response(body, { status, headers });
+      },
+    },
+  );
   const options = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
@@ -51,18 +72,44 @@ export async function listen(
     requestTimeout: 0,
     noDelay: true,
   };
+  const inTurn = createTurns();
+  const isHost = createHostCheck();
   const server = createServer(options, (incoming, outgoing) => {
-    const answered = direct && answerDirectly(direct, incoming, outgoing);
-    void (answered === undefined ? listener(incoming, outgoing) : watched(answered));
+    inTurn(incoming, outgoing, () => {
+      if (!isHost(incoming.headers.host)) {
+        const reason = "The Host header is neither a name nor an address with, perhaps, a port.";
+        void answerBeforeBody(incoming, outgoing, refuseAddress(incoming.url ?? "/", reason));
+        return;
+      }
+      const answered = direct && answerDirectly(direct, incoming, outgoing);
+      void (answered === undefined ? listener(incoming, outgoing) : watched(answered));
+    });
   });
   server.setTimeout(stalledTimeoutMs);
   server.on("clientError", (error, socket) => {
     logger.debug({ err: error }, "not an HTTP request");
-    if (socket.writable)
-      socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    refuseMalformed(error, socket, inTurn.isAnswering(socket));
   });
   await bind(server, config);
   return { url: addressOf(server, config.host), stop: (graceMs) => close(server, handlers, graceMs) };
+}
+
+function mayHaveBody({ method }: Pick<IncomingMessage, "method">): boolean {
+  return method !== "GET" && method !== "HEAD";
+}
+
+/** An answer that is ready before the request's body has come is written here; any other by the adapter. */
+async function afterBody(
+  response: Response,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<Response> {
+  const isEndless = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+  if (!owesBody(incoming) || isEndless) return response;
+  const { status } = response;
+  const body = new Uint8Array(await response.arrayBuffer());
+  await answerBeforeBody(incoming, outgoing, { status, headers: Object.fromEntries(response.headers), body });
+  return RESPONSE_ALREADY_SENT;
 }
 
 function bind(server: Server, { host, port }: Pick<Config, "host" | "port">): Promise<void> {

@@ -8,7 +8,7 @@ export { limitBytes, readBytes, readJson } from "./body.ts";
 export { createDirectRoutes, type DirectRoutes } from "./direct.ts";
 export { openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
-export { errorReply } from "./protocols.ts";
+export { errorReply, protocolOfPath } from "./protocols.ts";
 export {
   type Call,
   type DirectCall,

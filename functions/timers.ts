@@ -4,7 +4,7 @@ import { flushCoalesced } from "./flush.ts";
 /**
  * The timers of all capabilities. The host wants to know them before any code of theirs has run, so they stand here as
  * literals; test/functions compares them with those of the platform. Left out are those that write what this instance
- * has buffered (`monitoring-flush`, `serving-tallies`): the host runs timers on instances of their own, and each
+ * has buffered (`monitoring-flush`, `serving-ledger`): the host runs timers on instances of their own, and each
  * invocation flushes before it ends.
  */
 const schedules: Readonly<Record<string, string>> = {
@@ -17,16 +17,15 @@ const schedules: Readonly<Record<string, string>> = {
   "jobs-retention": "0 33 3 * * *",
   "jobs-sweep": "0 * * * * *",
   "monitoring-evaluate": "0 7 * * * *",
-  "monitoring-prune": "0 41 3 * * *",
   "monitoring-retention": "0 51 * * * *",
-  "monitoring-watch": "30 * * * * *",
+  "monitoring-watch": "*/10 * * * * *",
   "quantum-follow": "*/30 * * * * *",
   "quantum-sweep": "15 * * * * *",
   "registry-webhooks-prune": "0 29 3 * * *",
   "registry-webhooks-send": "*/15 * * * * *",
   "serving-batch-sweep": "0 43 3 * * *",
-  "serving-retention": "0 17 3 * * *",
   "serving-rollouts": "*/30 * * * * *",
+  "serving-tidy": "0 17 * * * *",
   "transfer-credentials": "30 * * * * *",
 };
 

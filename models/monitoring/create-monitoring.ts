@@ -13,21 +13,17 @@ import type { Events } from "../../shared/telemetry/index.ts";
 import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
-import { watchBake } from "./bake.ts";
+import { createRollbackStore } from "./bake/rollback-store.ts";
+import { createWatch } from "./bake/watch.ts";
 import { createCapture } from "./capture/capture.ts";
 import { directly, hourMs, hourOf } from "./capture/captured.ts";
 import { createLabelStore } from "./labels/store.ts";
 import { createMonitors, type MonitorChange, type Monitors } from "./monitors/monitors.ts";
 import { createMonitorStore } from "./monitors/store.ts";
 import { createActions, type Retrain } from "./results/actions.ts";
+import { type AlertFilter, type AlertPosition, alertOf, createAlertStore } from "./results/alert-store.ts";
 import { severityChart } from "./results/chart.ts";
-import {
-  type AlertFilter,
-  type AlertPosition,
-  alertOf,
-  createResultStore,
-  type ResultPosition,
-} from "./results/result-store.ts";
+import { createResultStore, type ResultPosition } from "./results/result-store.ts";
 import { removePredictions, removeReferences } from "./retention.ts";
 import { monitoringRoutes } from "./routes.ts";
 import { capturedSeries, evaluateJob, windowEndFor } from "./runs.ts";
@@ -40,8 +36,6 @@ import type {
   MonitorResult,
   SignalState,
 } from "./schemas.ts";
-import { createTrafficCounter } from "./traffic.ts";
-import { createTrafficStore } from "./traffic-store.ts";
 
 export interface MonitoringOptions {
   readonly database: Database;
@@ -55,7 +49,13 @@ export interface MonitoringOptions {
   readonly config: Pick<Config, "codeVersion" | "retention">;
   readonly serving: Pick<
     Serving,
-    "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
+    | "onPrediction"
+    | "getDeployment"
+    | "listDeployments"
+    | "listRevisions"
+    | "rollback"
+    | "markRevision"
+    | "trafficOf"
   >;
   readonly registry: Pick<Registry, "artifactPrefix" | "getVersion" | "listVersions">;
   readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
@@ -105,19 +105,17 @@ export interface MonitoringOperations extends Monitoring {
   captureStatus(monitor: string): Promise<CaptureStatus>;
 }
 
-/** Minutes of traffic are kept for the baselines of new revisions and for windows of a month. */
-const trafficKeptMs = 32 * 24 * hourMs;
 const flushEveryMs = 2000;
 
 export function createMonitoring(options: MonitoringOptions): Monitoring {
   const { database, blobs, jobs, clock, audit, logger, serving } = options;
   const instance = options.instanceId ?? randomUUID().slice(0, 8);
   const results = createResultStore(database);
-  const traffic = createTrafficStore(database, instance);
+  const alerts = createAlertStore(database);
+  const rollbacks = createRollbackStore(database);
   const labels = createLabelStore(database);
   const monitors = createMonitors({ ...options, store: createMonitorStore(database) });
-  const actions = createActions({ results, logger, retrain: options.retrain });
-  const counter = createTrafficCounter();
+  const actions = createActions({ alerts, logger, retrain: options.retrain });
   let flushedMs = Number.NEGATIVE_INFINITY;
   const capture = createCapture({
     blobs,
@@ -127,25 +125,11 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     codeVersion: options.config.codeVersion,
     instance,
   });
-  const stopListening = serving.onPrediction((prediction) => {
-    counter.count(prediction);
-    capture.take(prediction);
-  });
-
-  const flushTraffic = async (): Promise<void> => {
-    const minutes = counter.takeChanged(clock());
-    if (minutes.length === 0) return;
-    try {
-      await traffic.write(minutes);
-    } catch (error) {
-      counter.putBack(minutes);
-      logger.warn({ err: error }, "traffic could not be written; trying again");
-    }
-  };
+  const stopListening = serving.onPrediction((prediction) => capture.take(prediction));
 
   const writeAll = async (): Promise<void> => {
     flushedMs = clock();
-    await Promise.all([capture.flush(), flushTraffic()]);
+    await capture.flush();
   };
 
   /** After each invocation on Functions: a blob and a row for every single request would cost more than the request. */
@@ -165,7 +149,6 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     ...options,
     monitors,
     results,
-    traffic,
     labels,
     actions,
     keptSinceMs,
@@ -197,20 +180,10 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     }
   };
 
-  const watchAll = async (): Promise<void> => {
-    await flushTraffic();
-    for (const monitor of await monitors.all()) {
-      try {
-        await watchBake({ serving, traffic, results, clock, logger }, monitor);
-      } catch (error) {
-        // One deployment that cannot be looked at now must not keep the others from it.
-        logger.error({ monitor: monitor.name, err: error }, "a baking deployment could not be looked at");
-      }
-    }
-  };
+  const watchAll = createWatch({ serving, rollbacks, alerts, clock, logger }, monitors.all);
 
   const findAlert = async (id: string): Promise<Alert> => {
-    const row = await results.alert(id);
+    const row = await alerts.alert(id);
     if (row === undefined) throw notFound(`There is no alert "${id}".`);
     return alertOf(row);
   };
@@ -226,13 +199,8 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     jobKinds: [evaluation],
     timers: [
       { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
-      { name: "monitoring-watch", schedule: "30 * * * * *", run: watchAll },
+      { name: "monitoring-watch", schedule: "*/10 * * * * *", run: watchAll },
       { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
-      {
-        name: "monitoring-prune",
-        schedule: "0 41 3 * * *",
-        run: () => traffic.prune(clock() - trafficKeptMs),
-      },
       // Every hour, as an hour of busy instances may have written ten thousand blobs.
       { name: "monitoring-retention", schedule: "0 51 * * * *", run: removeOld },
     ],
@@ -264,7 +232,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async removeMonitor(name, change) {
       await monitors.remove(name, change);
-      await results.forget(name, clock());
+      await alerts.forget(name, clock());
     },
 
     results: resultsOf,
@@ -280,7 +248,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async signals(name) {
       await monitors.get(name);
-      return results.signals(name);
+      return alerts.signals(name);
     },
 
     async chart(name, series, windows) {
@@ -295,12 +263,12 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
       return severityChart(`${name}: drift`, drawn.toReversed());
     },
 
-    alerts: async (filter, after, limit) => (await results.alerts(filter, after, limit)).map(alertOf),
+    alerts: async (filter, after, limit) => (await alerts.alerts(filter, after, limit)).map(alertOf),
     alert: findAlert,
 
     async acknowledge(id, actor, reason) {
       const before = await findAlert(id);
-      await results.acknowledge(id, actor.name, clock());
+      await alerts.acknowledge(id, actor.name, clock());
       await audit.record({
         actor,
         action: "alert.acknowledge",
@@ -314,7 +282,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async mute(id, untilMs, actor, reason) {
       const alert = await findAlert(id);
-      await results.mute(alert, untilMs);
+      await alerts.mute(alert, untilMs);
       await audit.record({
         actor,
         action: "alert.mute",

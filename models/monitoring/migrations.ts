@@ -1,4 +1,5 @@
 import type { Migration } from "../../shared/database/index.ts";
+import { moveTrafficToLedger } from "./move-traffic.ts";
 
 export const monitoringMigrations: readonly Migration[] = [
   {
@@ -159,4 +160,11 @@ export const monitoringMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0505-monitoring-rollback-evidence",
+    async up({ schema }) {
+      await schema.alterTable("monitoring_rollback").addColumn("evidence", "text").execute();
+    },
+  },
+  { name: "0506-monitoring-traffic-to-ledger", up: moveTrafficToLedger },
 ];

@@ -5,6 +5,7 @@ import { conflict } from "../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
 import type { WindowProfile } from "../../shared/statistics/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
+import type { Serving } from "../serving/index.ts";
 import { hourMs, hourOf } from "./capture/captured.ts";
 import {
   type CapturedWindow,
@@ -30,9 +31,8 @@ import {
   type Monitor,
   type MonitorResult,
   type SignalName,
-  type Traffic,
 } from "./schemas.ts";
-import type { TrafficStore } from "./traffic-store.ts";
+import { trafficIn } from "./traffic.ts";
 
 export interface RunOptions extends ReferenceSources {
   readonly blobs: BlobStore;
@@ -42,7 +42,7 @@ export interface RunOptions extends ReferenceSources {
   readonly events: Pick<Events, "driftDetected">;
   readonly monitors: Pick<Monitors, "get">;
   readonly results: ResultStore;
-  readonly traffic: TrafficStore;
+  readonly serving: Pick<Serving, "trafficOf">;
   readonly labels: LabelStore;
   readonly actions: Actions;
   /** The moment before which captured predictions are removed; null when they are kept for ever. */
@@ -81,7 +81,7 @@ export function evaluateJob(options: RunOptions): JobKind<EvaluateSpec, RunOutco
         window === undefined
           ? await judgeCaptured(options, context, monitor)
           : await judgeSlice(options, context, monitor, window);
-      return conclude(options, context, monitor, found);
+      return finish(options, context, monitor, found);
     },
   };
 }
@@ -117,7 +117,10 @@ async function judgeCaptured(
   const fromMs = await firstKept(options, context, monitor, windowStartMs, windowEndMs);
   const windows = await capturedWindows(options, monitor.target, fromMs, windowEndMs);
   const [window, ...others] = windows;
-  const traffic = await trafficIn(options, monitor, windowStartMs, windowEndMs);
+  const traffic =
+    "deployment" in monitor.target
+      ? await trafficIn(options.serving, monitor.target.deployment, windowStartMs, windowEndMs)
+      : null;
   const base = {
     series: capturedSeries,
     windowStartMs,
@@ -241,16 +244,6 @@ function isHidden({ capture }: Monitor, column: string): boolean {
   return capture.drop.includes(field) || capture.hash.includes(field);
 }
 
-async function trafficIn(
-  options: RunOptions,
-  { target }: Monitor,
-  fromMs: number,
-  toMs: number,
-): Promise<Traffic | null> {
-  if (!("deployment" in target)) return null;
-  return options.traffic.total(target.deployment, fromMs, toMs);
-}
-
 async function labelledIn(
   { labels, blobs, workers }: RunOptions,
   { signal }: JobContext<EvaluateSpec>,
@@ -269,7 +262,7 @@ async function labelledIn(
   );
 }
 
-async function conclude(
+async function finish(
   options: RunOptions,
   context: JobContext<EvaluateSpec>,
   monitor: Monitor,

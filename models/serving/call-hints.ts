@@ -1,5 +1,5 @@
 import type { RequestHead } from "../../shared/http/index.ts";
-import type { RoutingHints } from "./traffic.ts";
+import type { RoutingHints } from "./routing.ts";
 
 /** What of an HTTP request may decide which variant answers it. */
 export function hintsOf(request: RequestHead, field: (name: string) => string | undefined): RoutingHints {

@@ -7,7 +7,6 @@ import { callersFaults } from "../../shared/errors.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createCatalogue } from "./catalogue.ts";
-import { comparisonRoutes } from "./comparison-routes.ts";
 import { createDataPlane, type Observation } from "./data-plane.ts";
 import { createDeployments } from "./deployments.ts";
 import type { ModelSource } from "./model-source.ts";
@@ -20,11 +19,12 @@ import { createRolloutStore } from "./rollouts/store.ts";
 import { deploymentRoutes } from "./routes.ts";
 import type { Serving } from "./serving.ts";
 import { createSessions, defaultSessionLimits, type SessionLimits } from "./sessions.ts";
-import { createStatistics } from "./statistics.ts";
 import { createDeploymentStore } from "./store.ts";
-import { createTallies } from "./tallies.ts";
-import { createTallyStore } from "./tally-store.ts";
 import { rowCount } from "./tensors.ts";
+import { comparisonRoutes } from "./traffic/comparison-routes.ts";
+import { createLedger } from "./traffic/ledger.ts";
+import { createStatistics } from "./traffic/statistics.ts";
+import { createLedgerStore } from "./traffic/store.ts";
 
 export interface ServingOptions {
   readonly database: Database;
@@ -53,12 +53,11 @@ export function createServing(options: ServingOptions): Serving {
     limits: { ...defaultSessionLimits, ...options.limits },
   });
   const statistics = createStatistics();
-  const tallyStore = createTallyStore(database, randomUUID());
-  const tallies = createTallies({ store: tallyStore, clock });
+  const ledger = createLedger({ store: createLedgerStore(database, randomUUID()), clock });
   const listeners = new Set<PredictionListener>();
   const observe = (observation: Observation) => {
     statistics.add(observation);
-    tallies.add(observation);
+    ledger.add(observation);
     tellOf(observation.prediction, events);
     for (const listener of listeners) {
       try {
@@ -92,8 +91,7 @@ export function createServing(options: ServingOptions): Serving {
     store,
     rollouts: createRolloutStore(database),
     deployments,
-    tallies,
-    tallyStore,
+    ledger,
     async versionOf(aliased) {
       await catalogue.refresh();
       return String((await catalogue.target(aliased)).version);
@@ -108,24 +106,21 @@ export function createServing(options: ServingOptions): Serving {
       ...inferenceRoutes({ plane, catalogue, sessions, models, statistics }),
       ...scoringRoutes({ plane }),
       ...deploymentRoutes(deployments),
-      ...comparisonRoutes({ deployments, tallies, store: tallyStore }),
+      ...comparisonRoutes({ deployments, ledger }),
       ...rolloutRoutes(rollouts),
     ],
     jobKinds: [],
     timers: [
-      { name: "serving-tallies", schedule: "*/20 * * * * *", run: () => tallies.flush() },
+      { name: "serving-ledger", schedule: "*/10 * * * * *", run: () => ledger.flush() },
       { name: "serving-rollouts", schedule: "*/30 * * * * *", run: () => rollouts.tick() },
-      {
-        name: "serving-retention",
-        schedule: "0 17 3 * * *",
-        run: () => tallyStore.deleteBefore(clock() - keepTalliesMs),
-      },
+      { name: "serving-tidy", schedule: "0 17 * * * *", run: () => ledger.tidy() },
     ],
     onPrediction(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    flush: () => tallies.flush(),
+    trafficOf: ledger.trafficOf,
+    flush: () => ledger.flush(),
     close: () => sessions.close(),
   };
 }
@@ -148,8 +143,6 @@ function tellOf(prediction: Prediction, events: ServingOptions["events"]): void 
         : "server_error",
   });
 }
-
-const keepTalliesMs = 7 * 24 * 3_600_000;
 
 /** A change of a deployment waits this long for a new version to load. */
 const loadForChangeMs = 90_000;

@@ -1,17 +1,17 @@
 import type { Clock } from "../../shared/clock.ts";
-import { invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
+import { callersFaults, invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
 import { type Catalogue, type Known, whenKnown } from "./catalogue.ts";
 import type { ModelDescription } from "./model.ts";
 import type { ServableVersion } from "./model-source.ts";
 import type { Prediction } from "./prediction.ts";
 import { defaultTimeoutMs } from "./revisions.ts";
+import { type RoutingHints, routeRequest } from "./routing.ts";
 import type { Deployment, Shadow, Variant } from "./schemas.ts";
 import type { Caller } from "./served-model.ts";
 import type { Sessions } from "./sessions.ts";
 import { checkInputs, selectOutputs } from "./signature.ts";
 import type { Tensor, Tensors } from "./tensors.ts";
-import { type RoutingHints, routeRequest } from "./traffic.ts";
 
 /** A request for predictions, whatever protocol brought it. */
 export interface InferRequest {
@@ -132,12 +132,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const timings = noTimings();
       const { requestId } = request;
       const about = { requestId, atMs, shadow: true, ...servedBy, inputs };
+      let isRunning = false;
       try {
         const outputs = await sessions.withModel(version, choice.timeoutMs, async (model) => {
           timings.loadMs = performance.now() - started;
           checkInputs(model.description.signature, inputs);
           const names = model.description.signature.outputs.map(({ name }) => name);
           const { timeoutMs } = choice;
+          isRunning = true;
           const result = await model.run(inputs, names, { timeoutMs, budgetMs: timeoutMs, whenIdle: true });
           timings.runMs = result.runMs;
           return result.outputs;
@@ -151,7 +153,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
           ...about,
           outputs: {},
           status: "error",
-          errorKind: kindOf(error),
+          errorKind: kindOf(error, isRunning),
           durationMs,
         } as const;
         observeSafely({ prediction, timings, executions: 0, answered });
@@ -181,6 +183,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       timings.routeMs = routed - started;
       let inputs: Tensors = {};
       let executions = 0;
+      let isRunning = false;
       try {
         const response = await sessions.withModel(
           choice.version,
@@ -198,6 +201,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
             const left = Math.max(1, timeoutMs - (decoded - started));
             const alone = choice.deployment?.batching === false;
             const run = { timeoutMs: left, budgetMs: timeoutMs, caller: request.caller, alone };
+            isRunning = true;
             const result = await model.run(inputs, wanted, run);
             executions = result.executions;
             timings.runMs = result.runMs;
@@ -224,7 +228,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         const { requestId } = request;
         const durationMs = performance.now() - started;
         const about = { requestId, atMs, shadow: false, ...servedBy, inputs, outputs: {}, durationMs };
-        const prediction = { ...about, status: "error", errorKind: kindOf(error) } as const;
+        const errorKind = kindOf(error, isRunning);
+        const prediction = { ...about, status: "error", errorKind } as const;
         afterwards(() => observeSafely({ prediction, timings, executions, answered: null }));
         throw error;
       }
@@ -319,6 +324,8 @@ function noTimings(): Timings {
   return { routeMs: 0, loadMs: 0, decodeMs: 0, waitMs: 0, runMs: 0 };
 }
 
-function kindOf(error: unknown): NonNullable<Prediction["errorKind"]> {
-  return isKetlineError(error) ? error.kind : "internal";
+/** @param isRunning whether the model had begun to run on inputs that its signature allows */
+function kindOf(error: unknown, isRunning: boolean): NonNullable<Prediction["errorKind"]> {
+  if (!isKetlineError(error)) return "internal";
+  return isRunning && callersFaults.has(error.kind) ? "run_failed" : error.kind;
 }

@@ -6,3 +6,14 @@ export type { Prediction, PredictionListener } from "./prediction.ts";
 export type { Deployment, DeploymentChange, DeploymentRevision, Variant } from "./schemas.ts";
 export type { ChangeAuthor, Page, PageRequest, Serving } from "./serving.ts";
 export type { Datatype, Tensor, TensorData, Tensors } from "./tensors.ts";
+export { type Judgement, judge, type Rule, type Signal } from "./traffic/judgement.ts";
+export type { Traffic, TrafficRange } from "./traffic/ledger.ts";
+export {
+  answersOf,
+  emptyTally,
+  failuresOf,
+  latencyQuantile,
+  mergeTallies,
+  refusalsOf,
+  type Tally,
+} from "./traffic/tally.ts";

@@ -20,8 +20,11 @@ export interface Prediction {
   /** Empty when the status is `error`. */
   readonly outputs: Tensors;
   readonly status: "ok" | "error";
-  /** The kind of a KetlineError, or `internal`. */
-  readonly errorKind?: ErrorKind | "internal";
+  /**
+   * The kind of a KetlineError, or `internal`; `run_failed` where the model failed on inputs that agree with its own
+   * signature, whatever the caller was answered: that is no mistake of the caller's, as far as anybody can tell.
+   */
+  readonly errorKind?: ErrorKind | "internal" | "run_failed";
   /** From the arrival of the request at this variant to its tensors; without parsing and writing of the body. */
   readonly durationMs: number;
 }

@@ -2,6 +2,7 @@ import type { Capability } from "../../shared/capability.ts";
 import type { Actor } from "../../shared/identity/actor.ts";
 import type { PredictionListener } from "./prediction.ts";
 import type { Deployment, DeploymentChange, DeploymentRevision } from "./schemas.ts";
+import type { Traffic, TrafficRange } from "./traffic/ledger.ts";
 
 /** What the rest of Ketline sees of serving. */
 export interface Serving extends Capability {
@@ -11,6 +12,11 @@ export interface Serving extends Capability {
    * @returns a function that ends it
    */
   onPrediction(listener: PredictionListener): () => void;
+  /**
+   * What was counted of a deployment, shadows included, by revision, variant and version: exact, without sampling.
+   * Of this instance up to now, of others up to their last writing, some seconds ago.
+   */
+  trafficOf(deployment: string, range: TrafficRange): Promise<readonly Traffic[]>;
   /** @throws not_found when there is none of that name, or when it was deleted. */
   getDeployment(name: string): Promise<Deployment>;
   listDeployments(page: PageRequest): Promise<Page<Deployment>>;

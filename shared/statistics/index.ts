@@ -1,4 +1,4 @@
-export { chiSquareContingency, fisherExact, twoProportions } from "./contingency.ts";
+export { chiSquareContingency, fisherExact } from "./contingency.ts";
 export { jensenShannon, smoothedPopulationStability } from "./distances.ts";
 export { benjaminiHochberg } from "./false-discovery.ts";
 export { hashText } from "./hash.ts";

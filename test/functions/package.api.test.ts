@@ -83,7 +83,7 @@ describe("the package", () => {
     const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
     expect(timers.toSorted(byName), "the timers of the platform stand in functions/timers.ts too").toEqual(
       platform.timers
-        .filter(({ name }) => !["monitoring-flush", "serving-tallies"].includes(name))
+        .filter(({ name }) => !["monitoring-flush", "serving-ledger"].includes(name))
         .map(({ name, schedule }) => ({ name, schedule }))
         .toSorted(byName),
     );

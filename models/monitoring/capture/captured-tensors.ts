@@ -64,20 +64,6 @@ export function rowsOf(shape: readonly number[]): number {
   return shape[0] ?? 1;
 }
 
-/** Whether any number among the outputs is NaN or infinite, or an answer has no outputs. */
-export function hasInvalidOutput(outputs: Tensors): boolean {
-  const tensors = Object.values(outputs);
-  if (tensors.length === 0) return true;
-  return tensors.some(({ datatype, data }) => {
-    if (data instanceof Float32Array || data instanceof Float64Array) {
-      return data.some((value) => !Number.isFinite(value));
-    }
-    return (
-      datatype === "FP16" && data instanceof Uint16Array && data.some((bits) => (bits & 0x7c00) === 0x7c00)
-    );
-  });
-}
-
 function captureTensor(
   tensor: Tensor,
   width: number,

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Alert, DriftReport, Monitor, Observation, SignalName } from "../schemas.ts";
-import type { ResultStore } from "./result-store.ts";
+import type { AlertStore } from "./alert-store.ts";
 
 /** What monitoring asks of whoever retrains. */
 export interface RetrainRequest {
@@ -19,7 +19,7 @@ export interface RetrainRequest {
 export type Retrain = (request: RetrainRequest) => Promise<string>;
 
 export interface ActionOptions {
-  readonly results: Pick<ResultStore, "pendingActions" | "actionDone">;
+  readonly alerts: Pick<AlertStore, "pendingActions" | "actionDone">;
   readonly logger: Logger;
   readonly retrain?: Retrain | undefined;
 }
@@ -29,9 +29,9 @@ export interface Actions {
   perform(monitor: Monitor): Promise<void>;
 }
 
-export function createActions({ results, logger, retrain }: ActionOptions): Actions {
+export function createActions({ alerts, logger, retrain }: ActionOptions): Actions {
   const done = (alert: Alert, state: Alert["action"]["state"], detail: string) =>
-    results.actionDone(alert.id, { kind: alert.action.kind, state, detail });
+    alerts.actionDone(alert.id, { kind: alert.action.kind, state, detail });
 
   const startRetraining = async (alert: Alert, monitor: Monitor): Promise<void> => {
     if (retrain === undefined) return done(alert, "skipped", "Nothing here retrains.");
@@ -52,7 +52,7 @@ export function createActions({ results, logger, retrain }: ActionOptions): Acti
 
   return {
     async perform(monitor) {
-      for (const alert of await results.pendingActions(monitor.name)) {
+      for (const alert of await alerts.pendingActions(monitor.name)) {
         if (alert.action.kind === "rollback") continue; // the watch over the bake time does those
         logger.warn({ monitor: monitor.name, signal: alert.signal, alert: alert.id }, alert.message);
         if (alert.action.kind === "retrain") await startRetraining(alert, monitor);

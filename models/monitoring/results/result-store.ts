@@ -1,8 +1,7 @@
-import { randomUUID } from "node:crypto";
-import type { Selectable, Transaction } from "kysely";
+import type { Transaction } from "kysely";
 import type { Database } from "../../../shared/database/index.ts";
-import type { Alert, MonitorResult, MonitorSpec, Observation, SignalName, SignalState } from "../schemas.ts";
-import { advance, quietSignal, type SignalChange, type SignalMemory } from "./signals.ts";
+import type { MonitorResult } from "../schemas.ts";
+import { type AlertTables, moveSignals, type RaisedAlert, type SignalStep } from "./alert-store.ts";
 
 interface ResultTable {
   monitor: string;
@@ -15,87 +14,15 @@ interface ResultTable {
   result: string;
 }
 
-interface SignalTable {
-  monitor: string;
-  series: string;
-  signal: SignalName;
-  /** SignalMemory as JSON. */
-  memory: string;
-  value: number | null;
-  threshold: number;
-  muted_until_ms: number | null;
-}
-
-interface AlertTable {
-  id: string;
-  monitor: string;
-  series: string;
-  signal: SignalName;
-  state: Alert["state"];
-  message: string;
-  value: number;
-  threshold: number;
-  window_end_ms: number;
-  fired_ms: number;
-  resolved_ms: number | null;
-  acknowledged_by: string | null;
-  acknowledged_ms: number | null;
-  action_kind: Alert["action"]["kind"];
-  action_state: Alert["action"]["state"];
-  action_detail: string;
-}
-
-interface Tables {
-  monitor: { name: string; revision: number };
+interface Tables extends AlertTables {
   monitor_result: ResultTable;
-  monitor_signal: SignalTable;
-  monitor_alert: AlertTable;
-}
-
-type AlertRow = Selectable<AlertTable> & { readonly muted_until_ms: number | null };
-
-/** How the signals of one window move, and what is said and done when one fires. */
-export interface SignalStep {
-  readonly monitor: string;
-  readonly series: string;
-  readonly windowEndMs: number;
-  readonly nowMs: number;
-  readonly rule: MonitorSpec["alert"];
-  readonly observations: readonly Observation[];
-  /** For a signal that fires. */
-  alertOf(observation: Observation, muted: boolean): { message: string; action: Alert["action"] };
-}
-
-/** An alert that a step raised. */
-export type RaisedAlert = Pick<Alert, "signal" | "value" | "threshold">;
-
-interface Moved {
-  /** After the step. */
-  readonly states: ReadonlyMap<SignalName, SignalMemory>;
-  readonly raised: readonly RaisedAlert[];
-}
-
-export interface AlertFilter {
-  readonly monitor?: string | undefined;
-  readonly state?: Alert["state"] | undefined;
 }
 
 export type ResultStore = ReturnType<typeof createResultStore>;
 
-/** Results, the signals that follow from them, and alerts. */
+/** What windows were judged to be. */
 export function createResultStore(database: Database) {
   const tables = () => database.tables<Tables>();
-  const alerts = () =>
-    tables()
-      .selectFrom("monitor_alert")
-      .leftJoin("monitor_signal", (join) =>
-        join
-          .onRef("monitor_signal.monitor", "=", "monitor_alert.monitor")
-          .onRef("monitor_signal.series", "=", "monitor_alert.series")
-          .onRef("monitor_signal.signal", "=", "monitor_alert.signal"),
-      )
-      .selectAll("monitor_alert")
-      .select("monitor_signal.muted_until_ms");
 
   return {
     /**
@@ -107,12 +34,8 @@ export function createResultStore(database: Database) {
     record: (result: Omit<MonitorResult, "resultVersion">, step: SignalStep) =>
       database.transaction<Tables, readonly RaisedAlert[]>(async (trx) => {
         await writeResult(trx, result);
-        return (await moveSignals(trx, step)).raised;
+        return (await moveSignals(trx as unknown as Transaction<AlertTables>, step)).raised;
       }),
-
-    /** Moves signals that belong to no stored result. @returns the states after the step. */
-    step: (step: SignalStep) =>
-      database.transaction<Tables, Moved["states"]>(async (trx) => (await moveSignals(trx, step)).states),
 
     results: (
       monitor: string,
@@ -159,96 +82,12 @@ export function createResultStore(database: Database) {
         .executeTakeFirst();
       return row !== undefined;
     },
-
-    signals: async (monitor: string) =>
-      (
-        await tables()
-          .selectFrom("monitor_signal")
-          .selectAll()
-          .where("monitor", "=", monitor)
-          .orderBy("series")
-          .orderBy("signal")
-          .execute()
-      ).map(signalOf),
-
-    alerts: (filter: AlertFilter, after: AlertPosition | undefined, limit: number) => {
-      let query = alerts();
-      if (filter.monitor !== undefined) query = query.where("monitor_alert.monitor", "=", filter.monitor);
-      if (filter.state !== undefined) query = query.where("monitor_alert.state", "=", filter.state);
-      if (after !== undefined) {
-        query = query.where((where) =>
-          where.or([
-            where("fired_ms", "<", after.firedMs),
-            where.and([where("fired_ms", "=", after.firedMs), where("id", ">", after.id)]),
-          ]),
-        );
-      }
-      return query.orderBy("fired_ms", "desc").orderBy("id").limit(limit).execute();
-    },
-
-    alert: (id: string) => alerts().where("id", "=", id).executeTakeFirst(),
-
-    pendingActions: async (monitor: string) =>
-      (
-        await alerts()
-          .where("monitor_alert.monitor", "=", monitor)
-          .where("action_state", "=", "pending")
-          .orderBy("fired_ms")
-          .execute()
-      ).map(alertOf),
-
-    actionDone: async (id: string, action: Alert["action"]) => {
-      await tables()
-        .updateTable("monitor_alert")
-        .set({ action_kind: action.kind, action_state: action.state, action_detail: action.detail })
-        .where("id", "=", id)
-        .execute();
-    },
-
-    acknowledge: async (id: string, by: string, nowMs: number) => {
-      await tables()
-        .updateTable("monitor_alert")
-        .set({ acknowledged_by: by, acknowledged_ms: nowMs })
-        .where("id", "=", id)
-        .where("acknowledged_ms", "is", null)
-        .execute();
-    },
-
-    mute: async (
-      { monitor, series, signal }: Pick<Alert, "monitor" | "series" | "signal">,
-      untilMs: number,
-    ) => {
-      await tables()
-        .updateTable("monitor_signal")
-        .set({ muted_until_ms: untilMs })
-        .where("monitor", "=", monitor)
-        .where("series", "=", series)
-        .where("signal", "=", signal)
-        .execute();
-    },
-
-    /** Ends what a deleted monitor left open, so that one of the same name starts anew. */
-    forget: (monitor: string, nowMs: number) =>
-      database.transaction<Tables, void>(async (trx) => {
-        await trx.deleteFrom("monitor_signal").where("monitor", "=", monitor).execute();
-        await trx
-          .updateTable("monitor_alert")
-          .set({ state: "resolved", resolved_ms: nowMs })
-          .where("monitor", "=", monitor)
-          .where("state", "!=", "resolved")
-          .execute();
-      }),
   };
 }
 
 export interface ResultPosition {
   readonly windowEndMs: number;
   readonly series: string;
-}
-
-export interface AlertPosition {
-  readonly firedMs: number;
-  readonly id: string;
 }
 
 async function writeResult(
@@ -285,131 +124,4 @@ async function writeResult(
 function sameFindings(known: MonitorResult, result: Omit<MonitorResult, "resultVersion">): boolean {
   const findings = (of: object) => JSON.stringify({ ...of, evaluatedMs: 0, resultVersion: 0 });
   return findings(known) === findings({ ...result });
-}
-
-async function moveSignals(trx: Transaction<Tables>, step: SignalStep): Promise<Moved> {
-  const states = new Map<SignalName, SignalMemory>();
-  const raised: RaisedAlert[] = [];
-  // Holds the monitor's row: what two windows add to the same memory must not be lost.
-  await trx
-    .updateTable("monitor")
-    .set((row) => ({ revision: row.ref("revision") }))
-    .where("name", "=", step.monitor)
-    .execute();
-  for (const observation of step.observations) {
-    const { monitor, series } = step;
-    const { signal, value, threshold, outcome } = observation;
-    const row = await trx
-      .selectFrom("monitor_signal")
-      .selectAll()
-      .where("monitor", "=", monitor)
-      .where("series", "=", series)
-      .where("signal", "=", signal)
-      .executeTakeFirst();
-    const memory: SignalMemory = row === undefined ? quietSignal : JSON.parse(row.memory);
-    const next = advance(memory, outcome, step.windowEndMs, step.rule);
-    states.set(signal, next.memory);
-    const moved = {
-      monitor,
-      series,
-      signal,
-      memory: JSON.stringify(next.memory),
-      value: outcome === "missing" ? (row?.value ?? null) : value,
-      threshold,
-      muted_until_ms: row?.muted_until_ms ?? null,
-    };
-    await trx
-      .insertInto("monitor_signal")
-      .values(moved)
-      .onConflict((conflict) => conflict.columns(["monitor", "series", "signal"]).doUpdateSet(moved))
-      .execute();
-    const muted = (row?.muted_until_ms ?? 0) > step.nowMs;
-    const alert = await followAlert(trx, step, observation, next.change, muted);
-    if (alert !== null) raised.push(alert);
-  }
-  return { states, raised };
-}
-
-/** @returns the alert if it was raised just now */
-async function followAlert(
-  trx: Transaction<Tables>,
-  step: SignalStep,
-  { signal, value, threshold, outcome }: Observation,
-  change: SignalChange,
-  muted: boolean,
-): Promise<RaisedAlert | null> {
-  const { monitor, series, windowEndMs, nowMs } = step;
-  if (change === null) return null;
-  if (change === "fired") {
-    const { message, action } = step.alertOf({ signal, value, threshold, outcome }, muted);
-    const alert = { signal, value: value ?? 0, threshold };
-    const { numInsertedOrUpdatedRows } = await trx
-      .insertInto("monitor_alert")
-      .values({
-        id: randomUUID(),
-        monitor,
-        series,
-        ...alert,
-        state: "firing",
-        message,
-        window_end_ms: windowEndMs,
-        fired_ms: nowMs,
-        resolved_ms: null,
-        acknowledged_by: null,
-        acknowledged_ms: null,
-        action_kind: action.kind,
-        action_state: action.state,
-        action_detail: action.detail,
-      })
-      .onConflict((conflict) =>
-        conflict.columns(["monitor", "series", "signal", "window_end_ms"]).doNothing(),
-      )
-      .executeTakeFirst();
-    return (numInsertedOrUpdatedRows ?? 0n) > 0n ? alert : null;
-  }
-  const state = change === "resolved" ? "resolved" : change === "resolving" ? "resolving" : "firing";
-  await trx
-    .updateTable("monitor_alert")
-    .set({ state, resolved_ms: state === "resolved" ? nowMs : null })
-    .where("monitor", "=", monitor)
-    .where("series", "=", series)
-    .where("signal", "=", signal)
-    .where("state", "!=", "resolved")
-    .execute();
-  return null;
-}
-
-function signalOf(row: Selectable<SignalTable>): SignalState {
-  const memory: SignalMemory = JSON.parse(row.memory);
-  return {
-    monitor: row.monitor,
-    series: row.series,
-    signal: row.signal,
-    state: memory.state,
-    recent: memory.recent.map((window) => window.outcome),
-    value: row.value,
-    threshold: row.threshold,
-    windowEndMs: memory.recent.at(-1)?.windowEndMs ?? null,
-    mutedUntilMs: row.muted_until_ms,
-  };
-}
-
-export function alertOf(row: AlertRow): Alert {
-  return {
-    id: row.id,
-    monitor: row.monitor,
-    series: row.series,
-    signal: row.signal,
-    state: row.state,
-    message: row.message,
-    value: row.value,
-    threshold: row.threshold,
-    windowEndMs: row.window_end_ms,
-    firedMs: row.fired_ms,
-    resolvedMs: row.resolved_ms,
-    acknowledgedBy: row.acknowledged_by,
-    acknowledgedMs: row.acknowledged_ms,
-    mutedUntilMs: row.muted_until_ms,
-    action: { kind: row.action_kind, state: row.action_state, detail: row.action_detail },
-  };
 }

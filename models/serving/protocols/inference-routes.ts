@@ -19,7 +19,7 @@ import type { ModelSource, ServableVersion } from "../model-source.ts";
 import { defaultTimeoutMs } from "../revisions.ts";
 import type { Sessions } from "../sessions.ts";
 import type { TensorSpec } from "../signature.ts";
-import type { Statistics } from "../statistics.ts";
+import type { Statistics } from "../traffic/statistics.ts";
 import { encodeInferenceReply, readInferenceRequest } from "./inference.ts";
 
 export interface InferenceRoutesOptions {

@@ -1,5 +1,5 @@
-import { emptyTally, mergeTallies, type Tally } from "../tally.ts";
-import type { TallyKey } from "../tally-store.ts";
+import type { Traffic } from "../traffic/ledger.ts";
+import { emptyTally, mergeTallies, type Tally } from "../traffic/tally.ts";
 
 /** What was counted in one step. */
 export interface Evidence {
@@ -20,17 +20,17 @@ export interface Served {
  * Counts for a variant what its version of now did: one whose alias has moved must not pass by what another version
  * answered before.
  *
- * @param parts of the revision that the step made
+ * @param traffic of the revision that the step made
  */
 export function evidenceOf(
-  parts: readonly { readonly key: TallyKey; readonly tally: Tally }[],
+  traffic: readonly Traffic[],
   { target, champion }: { readonly target: Served; readonly champion: Served },
   copies: boolean,
 ): Evidence {
   const sumOf = ({ name, version }: Served, shadow: boolean) =>
-    parts
-      .filter(({ key }) => key.variant === name && key.shadow === shadow)
-      .filter(({ key }) => version === null || key.modelVersion === version)
+    traffic
+      .filter((part) => part.variant === name && part.shadow === shadow)
+      .filter((part) => version === null || part.modelVersion === version)
       .reduce((sum, { tally }) => mergeTallies(sum, tally), emptyTally());
   return { ours: sumOf(target, copies), champions: sumOf(champion, false), copies };
 }

@@ -8,8 +8,7 @@ import type { Deployments } from "../deployments.ts";
 import type { Shadow, Variant } from "../schemas.ts";
 import type { Page, PageRequest } from "../serving.ts";
 import type { DeploymentStore } from "../store.ts";
-import type { Tallies } from "../tallies.ts";
-import type { TallyStore } from "../tally-store.ts";
+import type { Ledger } from "../traffic/ledger.ts";
 import { deadlineMs } from "./deadline.ts";
 import { evidenceOf, type Served } from "./evidence.ts";
 import { judgeGates } from "./gates.ts";
@@ -46,8 +45,7 @@ export interface RolloutsOptions {
   readonly store: DeploymentStore;
   readonly rollouts: RolloutStore;
   readonly deployments: Deployments;
-  readonly tallies: Pick<Tallies, "flush">;
-  readonly tallyStore: Pick<TallyStore, "read">;
+  readonly ledger: Pick<Ledger, "trafficOf">;
   /** The version that an alias names now. @throws not_found */
   readonly versionOf: (aliased: Variant | Shadow) => Promise<string>;
   readonly audit: AuditLog;
@@ -61,7 +59,7 @@ const mostTries = 5;
 const Position = z.object({ startedMs: z.number(), id: z.string() });
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
-  const { store, rollouts, deployments, tallies, tallyStore, versionOf, clock, logger } = options;
+  const { store, rollouts, deployments, ledger, versionOf, clock, logger } = options;
   const moves = createMoves(options);
 
   const find = async (deployment: string, id: string) =>
@@ -70,7 +68,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     const rollout = await find(deployment, id);
     const events = await rollouts.events(id, shownEvents);
     if (rollout.endedMs !== null) return { ...shown(rollout), deadlineMs: null, events: [...events] };
-    await tallies.flush();
     const { requests, verdicts } = await judge(rollout);
     const current = { ...currentStep(rollout), requests, verdicts: [...verdicts] };
     return {
@@ -93,14 +90,15 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     }
   };
   const judge = async (rollout: StoredRollout): Promise<Judged> => {
-    const parts = await tallyStore.read(rollout.deployment, rollout.revision, 0);
+    const { deployment, revision } = rollout;
+    const traffic = await ledger.trafficOf(deployment, { revisions: { from: revision, to: revision } });
     const { spec } = await deployments.getRevision(rollout.deployment, rollout.revision);
     const variants = [...spec.variants, ...spec.shadows];
     const sides = {
       target: await served(variants, rollout.target.name),
       champion: await served(variants, rollout.champion),
     };
-    const evidence = evidenceOf(parts, sides, currentStep(rollout).weight === 0);
+    const evidence = evidenceOf(traffic, sides, currentStep(rollout).weight === 0);
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };
   };
 
@@ -157,7 +155,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     abort: (deployment, id, by) =>
       whereverItIs(deployment, id, async (rollout) => {
         if (rollout.endedMs !== null) throw wrongState(rollout, "be aborted");
-        await tallies.flush();
         await moves.takeBack(rollout, { state: "left", ...(await judge(rollout)) }, by);
       }),
 
@@ -169,7 +166,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
           members: { step: rollout.step },
         });
       }
-      await tallies.flush();
       const to = complete ? rollout.steps.length : rollout.step + 1;
       const by = { actor, reason };
       await moves.stepTo(rollout, to, { state: "left", ...(await judge(rollout)) }, by);
@@ -177,7 +173,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     },
 
     async tick() {
-      await tallies.flush();
       for (let after = ""; ; ) {
         const running = await rollouts.running(after, atATime);
         for (const rollout of running) {

@@ -6,7 +6,7 @@ import {
   type RetrainRequest,
 } from "../../../models/monitoring/index.ts";
 import type { Alert, MonitorResult } from "../../../models/monitoring/schemas.ts";
-import type { Prediction } from "../../../models/serving/index.ts";
+import { type Prediction, servingMigrations } from "../../../models/serving/index.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
 import { buildReferenceProfile } from "../../../shared/statistics/index.ts";
 import { call, type TestApplication, testGround } from "../../support/application.ts";
@@ -38,9 +38,9 @@ async function ground(): Promise<Ground> {
   let monitoring: ReturnType<typeof createMonitoring> | undefined;
   const retrained: RetrainRequest[] = [];
   const base = await testGround({
-    migrations: [...datasetMigrations, ...monitoringMigrations],
+    migrations: [...datasetMigrations, ...servingMigrations, ...monitoringMigrations],
     capabilities(parts) {
-      serving = servingStandIn(parts.clock);
+      serving = servingStandIn(parts);
       const datasets = createDatasets(parts);
       monitoring = createMonitoring({
         ...parts,
@@ -621,9 +621,10 @@ describe("a new revision that bakes", () => {
     return made;
   }
 
-  it("is taken back after two bad looks, with the reason, once", async () => {
+  it("is taken back when its failures are beyond chance, with the reason, once, and its alert ends", async () => {
     const made = await baking();
-    await minute(made, "2", 100, 30, 2);
+    // Eight of a hundred may still be chance beside a limit of five.
+    await minute(made, "2", 100, 8, 2);
     expect(made.serving.rollbacks).toEqual([]);
     await minute(made, "2", 100, 30, 2);
     await minute(made, "2", 100, 30, 2);
@@ -632,13 +633,56 @@ describe("a new revision that bakes", () => {
         name: "flights",
         by: {
           actor: systemActor("monitor:bake"),
-          reason: 'Version 2 of "late", newly deployed: 30 % of the requests fail (5 % allowed).',
+          reason: expect.stringMatching(
+            /^Version 2 of "late", newly deployed: The share of requests that failed is 19 % over 200 requests, between .*; 5 % is the most allowed\.$/,
+          ),
           expectedRevision: 2,
         },
       },
     ]);
     const { items } = (await call(made.app, "GET", "/api/v1/alerts")).body as { items: Alert[] };
-    expect(items).toMatchObject([{ signal: "error_rate", action: { kind: "rollback", state: "done" } }]);
+    expect(items).toMatchObject([
+      { signal: "error_rate", state: "resolved", action: { kind: "rollback", state: "done" } },
+    ]);
+  });
+
+  it("is taken back for the version that fails often, whatever another one of few requests shows", async () => {
+    const made = await baking();
+    made.serving.deploy("flights", "2", "3");
+    await minute(made, "3", 1, 1, 3);
+    await minute(made, "2", 1000, 400, 3);
+    expect(made.serving.rollbacks).toMatchObject([
+      { by: { reason: expect.stringMatching(/^Version 2 of "late".* 40 % over 1000 requests/) } },
+    ]);
+  });
+
+  it("is taken back for runs that fail on inputs which the version before took", async () => {
+    const made = await baking();
+    for (let i = 0; i < 100; i++) {
+      made.serving.predict(
+        prediction({
+          requestId: `run-${i}`,
+          modelVersion: "2",
+          revision: 2,
+          atMs: made.clock(),
+          ...failing,
+          errorKind: "run_failed",
+        }),
+      );
+    }
+    await minute(made, "2", 0, 0, 2);
+    expect(made.serving.rollbacks).toHaveLength(1);
+  });
+
+  it("has no alert left when its time is over", async () => {
+    const made = await baking({ dryRun: true });
+    await minute(made, "2", 100, 50, 2);
+    const alerts = async () =>
+      ((await call(made.app, "GET", "/api/v1/alerts")).body as { items: Alert[] }).items;
+    expect(await alerts()).toMatchObject([{ state: "firing" }]);
+    made.clock.advance(70 * 60_000);
+    await made.timer("monitoring-watch");
+    expect(await alerts()).toMatchObject([{ state: "resolved" }]);
   });
 
   it("is not taken back a second time after a person put the version back", async () => {

@@ -6,7 +6,10 @@ import type {
   Prediction,
   PredictionListener,
 } from "../../../models/serving/index.ts";
+import { createLedger } from "../../../models/serving/traffic/ledger.ts";
+import { createLedgerStore } from "../../../models/serving/traffic/store.ts";
 import type { Clock } from "../../../shared/clock.ts";
+import type { Database } from "../../../shared/database/index.ts";
 import { notFound, preconditionFailed } from "../../../shared/errors.ts";
 
 type Spec = DeploymentRevision["spec"];
@@ -15,7 +18,13 @@ type Spec = DeploymentRevision["spec"];
 export interface ServingStandIn
   extends Pick<
     NonNullable<MonitoringOptions["serving"]>,
-    "onPrediction" | "getDeployment" | "listRevisions" | "rollback" | "markRevision"
+    | "onPrediction"
+    | "getDeployment"
+    | "listDeployments"
+    | "listRevisions"
+    | "rollback"
+    | "markRevision"
+    | "trafficOf"
   > {
   predict(prediction: Prediction): void;
   /** The next revision: these versions of the model "late" answer. */
@@ -23,9 +32,11 @@ export interface ServingStandIn
   readonly rollbacks: { readonly name: string; readonly by: ChangeAuthor }[];
 }
 
+const noTimings = { routeMs: 0, loadMs: 0, decodeMs: 0, waitMs: 0, runMs: 0 };
 const author = { id: "someone", name: "Someone" };
 
-export function servingStandIn(clock: Clock): ServingStandIn {
+export function servingStandIn({ clock, database }: { clock: Clock; database: Database }): ServingStandIn {
+  const ledger = createLedger({ store: createLedgerStore(database, "stand-in"), clock });
   const listeners = new Set<PredictionListener>();
   const deployments = new Map<string, DeploymentRevision[]>();
   const rollbacks: ServingStandIn["rollbacks"] = [];
@@ -61,11 +72,13 @@ export function servingStandIn(clock: Clock): ServingStandIn {
   };
   return {
     rollbacks,
+    trafficOf: ledger.trafficOf,
     onPrediction(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     predict(prediction) {
+      ledger.add({ prediction, timings: noTimings, executions: 1, answered: null });
       for (const listener of listeners) listener(prediction);
     },
     deploy(name, ...versions) {
@@ -79,6 +92,7 @@ export function servingStandIn(clock: Clock): ServingStandIn {
       return add(name, spec, deployments.has(name) ? "change" : "create");
     },
     getDeployment: async (name) => deploymentOf(name),
+    listDeployments: async () => ({ items: [...deployments.keys()].map(deploymentOf) }),
     listRevisions: async (name, page) => ({ items: revisionsOf(name).slice(0, page?.limit ?? 100) }),
     async rollback(name, by) {
       const [current, previous] = revisionsOf(name);

@@ -132,7 +132,7 @@ describe("a served model that is watched", () => {
       revision: 3,
       variants: [{ version: "1" }],
       updatedBy: { id: "system:monitor:watch" },
-      reason: expect.stringContaining("NaN, infinite or empty"),
+      reason: expect.stringContaining("answers with NaN or infinities"),
     });
     const alerts = (await call(ground.app, "GET", "/api/v1/alerts?monitor=watch")).body as { items: Alert[] };
     expect(alerts.items).toMatchObject([

@@ -1,14 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { createRollbackStore } from "../../../models/monitoring/bake/rollback-store.ts";
 import { monitoringMigrations } from "../../../models/monitoring/index.ts";
 import { createLabelStore } from "../../../models/monitoring/labels/store.ts";
 import { createMonitorStore, type MonitorRow } from "../../../models/monitoring/monitors/store.ts";
-import { createResultStore, type SignalStep } from "../../../models/monitoring/results/result-store.ts";
+import { createAlertStore, type SignalStep } from "../../../models/monitoring/results/alert-store.ts";
+import { createResultStore } from "../../../models/monitoring/results/result-store.ts";
 import type { MonitorResult, Observation } from "../../../models/monitoring/schemas.ts";
-import { createTrafficCounter } from "../../../models/monitoring/traffic.ts";
-import { createTrafficStore } from "../../../models/monitoring/traffic-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { databaseCases } from "../../support/databases.ts";
-import { prediction } from "./predictions.ts";
 
 const hourMs = 3_600_000;
 
@@ -74,7 +73,8 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
   });
 
   it("keep one result per window, and count another one for it as its next version", async () => {
-    const store = createResultStore(await database());
+    const base = await database();
+    const store = createResultStore(base);
     const stored = async () =>
       (await store.results("drift", undefined, undefined, 10)).map((row) => JSON.parse(row.result));
     await store.record(result(hourMs), step(hourMs));
@@ -84,7 +84,9 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     await store.record(result(hourMs, "capture", 2), step(hourMs));
     expect(await stored()).toMatchObject([{ resultVersion: 2, drift: { rows: 2 } }]);
     expect(await store.lastWindowEnd("drift", "capture")).toBe(hourMs);
-    expect(await store.signals("drift")).toMatchObject([{ state: "pending", recent: ["bad"] }]);
+    expect(await createAlertStore(base).signals("drift")).toMatchObject([
+      { state: "pending", recent: ["bad"] },
+    ]);
   });
 
   it("give results in pages, newest first, over several series", async () => {
@@ -106,9 +108,10 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
   });
 
   it("raise one alert however often the window that fires is recorded, and at the same time", async () => {
-    const store = createResultStore(await database());
-    expect(await store.record(result(hourMs), step(hourMs))).toEqual([]);
-    const again = () => store.record(result(2 * hourMs), step(2 * hourMs));
+    const base = await database();
+    const [results, store] = [createResultStore(base), createAlertStore(base)];
+    expect(await results.record(result(hourMs), step(hourMs))).toEqual([]);
+    const again = () => results.record(result(2 * hourMs), step(2 * hourMs));
     const raised = await Promise.all(Array.from({ length: 4 }, again));
     expect(raised.flat()).toEqual([{ signal: "data_drift", value: 0.5, threshold: 0.2 }]);
     const alerts = await store.alerts({}, undefined, 10);
@@ -131,7 +134,7 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
   });
 
   it("find alerts by monitor and state, in pages", async () => {
-    const store = createResultStore(await database());
+    const store = createAlertStore(await database());
     for (let hour = 1; hour <= 2; hour++) await store.step(step(hour * hourMs));
     for (let hour = 1; hour <= 2; hour++) await store.step({ ...step(hour * hourMs), monitor: "other" });
     expect(await store.alerts({ monitor: "other" }, undefined, 10)).toHaveLength(1);
@@ -141,49 +144,37 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     expect(new Set([first!.monitor, second!.monitor])).toEqual(new Set(["drift", "other"]));
   });
 
-  it("keep a minute of traffic once, however often it is stored, and sum instances up", async () => {
-    const base = await database();
-    const [one, other] = [createTrafficStore(base, "one"), createTrafficStore(base, "other")];
-    const counter = createTrafficCounter();
-    const atMs = prediction().atMs;
-    counter.count(prediction());
-    counter.count(prediction({ modelVersion: "2", status: "error", errorKind: "timeout" }));
-    counter.count(prediction({ shadow: true }));
-    const minutes = counter.takeChanged(atMs);
-    for (const store of [one, one, other]) await store.write(minutes);
-    const day = [atMs - hourMs, atMs + hourMs] as const;
-    expect(await one.byVersion("flights", ...day)).toMatchObject([
-      { version: "1", traffic: { requests: 2, errors: 0 } },
-      { version: "2", traffic: { requests: 2, errors: 2 } },
-    ]);
-    expect(await one.byVersion("flights", ...day, { from: 2, to: 3 })).toEqual([]);
-    expect(await one.total("flights", ...day)).toMatchObject({
-      requests: 4,
-      errors: 2,
-      latencyP95Ms: expect.any(Number),
-    });
-    expect(await one.total("nothing", ...day)).toBeNull();
-    await one.prune(atMs + hourMs);
-    expect(await one.total("flights", ...day)).toBeNull();
+  it("end the alerts of a series' kind, but for one of them", async () => {
+    const store = createAlertStore(await database());
+    for (const series of ["bake:1", "bake:2", "capture"]) {
+      for (let hour = 1; hour <= 2; hour++) await store.step({ ...step(hour * hourMs), series });
+    }
+    await store.resolveSeries("drift", "bake:", 9, "bake:2");
+    const open = async () =>
+      (await store.alerts({ state: "firing" }, undefined, 10)).map(({ series }) => series).sort();
+    expect(await open()).toEqual(["bake:2", "capture"]);
+    await store.resolveSeries("drift", "bake:", 9);
+    expect(await open()).toEqual(["capture"]);
   });
 
   it("let one claim have the rollback of a version", async () => {
-    const store = createTrafficStore(await database(), "one");
+    const store = createRollbackStore(await database());
     const claim = (revisionNumber: number) =>
-      store.claimRollback({
+      store.claim({
         deployment: "flights",
         model: "late",
         version: "2",
         revision: revisionNumber,
         monitor: "drift",
         at_ms: revisionNumber,
+        evidence: null,
       });
     const claims = await Promise.all([claim(1), claim(2), claim(3)]);
     expect(new Set(claims.map((each) => each.revision)).size).toBe(1);
-    await store.endRollback(claims[0]!, "done");
+    await store.end(claims[0]!, "done");
     expect(await claim(4)).toMatchObject({ outcome: "done" });
-    expect(await store.rollbacksSince("flights", 0)).toHaveLength(1);
-    expect(await store.rollbacksSince("flights", 5)).toHaveLength(0);
+    expect(await store.since("flights", 0)).toHaveLength(1);
+    expect(await store.since("flights", 5)).toHaveLength(0);
   });
 
   it("keep the newest label of a row", async () => {

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDeployments, type Deployments } from "../../../models/serving/deployments.ts";
 import { servingMigrations } from "../../../models/serving/index.ts";
 import { createDeploymentStore, type DeploymentStore } from "../../../models/serving/store.ts";
-import { emptyTally } from "../../../models/serving/tally.ts";
-import { createTallyStore } from "../../../models/serving/tally-store.ts";
+import { createLedgerStore } from "../../../models/serving/traffic/store.ts";
+import { emptyTally } from "../../../models/serving/traffic/tally.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
@@ -106,7 +106,7 @@ describe.each(databaseCases())("deployments on $name", ({ open }) => {
   });
 
   it("keep what their windows count, written over and over", async () => {
-    const tallies = createTallyStore(database, "instance-1");
+    const ledger = createLedgerStore(database, "instance-1");
     const key = {
       windowMs: 300_000,
       deployment: "d",
@@ -116,15 +116,17 @@ describe.each(databaseCases())("deployments on $name", ({ open }) => {
       modelVersion: "1",
       shadow: false,
     };
-    await tallies.write(key, { ...emptyTally(), requests: 1 });
-    await tallies.write(key, { ...emptyTally(), requests: 2 });
-    await createTallyStore(database, "instance-2").write(key, { ...emptyTally(), requests: 5 });
-    await tallies.write({ ...key, windowMs: 600_000 }, { ...emptyTally(), requests: 7 });
+    await ledger.write(key, { ...emptyTally(), requests: 1 });
+    await ledger.write(key, { ...emptyTally(), requests: 2 });
+    await createLedgerStore(database, "instance-2").write(key, { ...emptyTally(), requests: 5 });
+    await ledger.write({ ...key, windowMs: 600_000 }, { ...emptyTally(), requests: 7 });
     const requests = async (sinceMs: number) =>
-      (await tallies.read("d", 1, sinceMs)).map(({ tally }) => tally.requests).sort();
+      (await ledger.read("d", { fromMs: sinceMs, revisions: { from: 1, to: 1 } }))
+        .map(({ tally }) => tally.requests)
+        .sort();
     expect(await requests(0)).toEqual([2, 5, 7]);
     expect(await requests(600_000)).toEqual([7]);
-    await tallies.deleteBefore(600_000);
+    await ledger.deleteBefore(600_000);
     expect(await requests(0)).toEqual([7]);
   });
 });

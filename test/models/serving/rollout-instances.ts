@@ -3,8 +3,9 @@ import { createRollouts, type Rollouts } from "../../../models/serving/rollouts/
 import type { StartRolloutBody } from "../../../models/serving/rollouts/schemas.ts";
 import { createRolloutStore } from "../../../models/serving/rollouts/store.ts";
 import { createDeploymentStore } from "../../../models/serving/store.ts";
-import { emptyTally, type Tally } from "../../../models/serving/tally.ts";
-import { createTallyStore } from "../../../models/serving/tally-store.ts";
+import { createLedger } from "../../../models/serving/traffic/ledger.ts";
+import { createLedgerStore } from "../../../models/serving/traffic/store.ts";
+import { emptyTally, type Tally } from "../../../models/serving/traffic/tally.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { notFound } from "../../../shared/errors.ts";
 import { systemActor } from "../../../shared/identity/index.ts";
@@ -29,7 +30,7 @@ export function rolloutInstances(database: Database) {
   const changed: number[] = [];
   const store = createDeploymentStore(database);
   const rolloutStore = createRolloutStore(database);
-  const tallyStore = createTallyStore(database, "test");
+  const ledgerStore = createLedgerStore(database, "test");
   const actor = systemActor("test");
   const by = { actor, reason: "by hand" };
 
@@ -54,8 +55,10 @@ export function rolloutInstances(database: Database) {
       ...ground,
       rollouts: { ...rolloutStore, find: then(rolloutStore.find, afterFinding) },
       deployments,
-      tallies: { flush: async () => undefined },
-      tallyStore: { read: then(tallyStore.read, afterCounting) },
+      ledger: createLedger({
+        store: { ...ledgerStore, read: then(ledgerStore.read, afterCounting) },
+        clock: () => nowMs,
+      }),
       versionOf: () => Promise.reject(notFound("There are no aliases here.")),
     });
     return { deployments, rollouts };
@@ -94,7 +97,7 @@ export function rolloutInstances(database: Database) {
     /** Counts requests of "v2". */
     async count(deployment: string, revision: number, tally: Partial<Tally>) {
       const about = { deployment, revision, variant: "v2", modelName: "m", modelVersion: "2", shadow: false };
-      await tallyStore.write({ windowMs: 0, ...about }, { ...emptyTally(), ...tally });
+      await ledgerStore.write({ windowMs: 0, ...about }, { ...emptyTally(), ...tally });
     },
   };
 }

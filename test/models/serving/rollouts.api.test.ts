@@ -150,7 +150,7 @@ describe("a rollout", () => {
       what: "a version whose answers are NaN",
       target: { model: "times", version: "3", name: "bad" },
       gate: { signal: "invalid_output_share", max: 0.01, minimumRequests: 10 },
-      sentence: /share of NaN and infinities in output "Y" is 100 % over 20 requests/,
+      sentence: /share of answers with NaN or infinities, most in output "Y", is 100 % over 20 requests/,
     },
     {
       what: "a version that refuses what the champion takes",

@@ -7,8 +7,8 @@ import {
   type StoredRollout,
 } from "../../../models/serving/rollouts/store.ts";
 import { createDeploymentStore, type DeploymentStore } from "../../../models/serving/store.ts";
-import { emptyTally } from "../../../models/serving/tally.ts";
-import { createTallyStore } from "../../../models/serving/tally-store.ts";
+import { createLedgerStore } from "../../../models/serving/traffic/store.ts";
+import { emptyTally } from "../../../models/serving/traffic/tally.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { databaseCases } from "../../support/databases.ts";
 
@@ -135,17 +135,20 @@ describe.each(databaseCases())("rollouts on $name", ({ open }) => {
       rollout("a", { state: "paused", revision: 4 }),
       rollout("b", { ...over, deployment: "e", revision: 4 }),
     );
-    const tallies = createTallyStore(database, "test");
+    const ledger = createLedgerStore(database, "test");
     const about = { windowMs: 0, variant: "v2", modelName: "m", modelVersion: "2", shadow: false };
     const counted = [
       { ...about, deployment: "d", revision: 4 },
       { ...about, deployment: "d", revision: 3 },
       { ...about, deployment: "e", revision: 4 },
     ];
-    for (const key of counted) await tallies.write(key, { ...emptyTally(), requests: 1 });
-    await tallies.deleteBefore(1);
+    for (const key of counted) await ledger.write(key, { ...emptyTally(), requests: 1 });
+    await ledger.deleteBefore(1);
     const left = await Promise.all(
-      counted.map(async (key) => (await tallies.read(key.deployment, key.revision, 0)).length),
+      counted.map(async ({ deployment, revision }) => {
+        const kept = await ledger.read(deployment, { revisions: { from: revision, to: revision } });
+        return kept.length;
+      }),
     );
     expect(left).toEqual([1, 0, 0]);
   });

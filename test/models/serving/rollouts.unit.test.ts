@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { judgeGates } from "../../../models/serving/rollouts/gates.ts";
 import { specAt } from "../../../models/serving/rollouts/plan.ts";
 import type { Gate } from "../../../models/serving/rollouts/schemas.ts";
-import { emptyTally, type Tally } from "../../../models/serving/tally.ts";
+import { emptyTally, type Tally } from "../../../models/serving/traffic/tally.ts";
 
 const tally = (requests: number, more: Partial<Tally> = {}): Tally => ({
   ...emptyTally(),
@@ -95,9 +95,9 @@ describe("a gate on latency", () => {
 describe("a gate on invalid outputs", () => {
   const gate: Gate = { signal: "invalid_output_share", max: 0.01, minimumRequests: 10 };
 
-  it("judges the worst output", () => {
+  it("judges the share of answers, and names the worst output", () => {
     const outputs = { good: numbers(1000, 0), bad: numbers(900, 100) };
-    expect(judge(gate, tally(1000, { outputs }))).toMatchObject({
+    expect(judge(gate, tally(1000, { outputs, invalid: 100 }))).toMatchObject({
       verdict: "fail",
       value: 0.1,
       sentence: expect.stringContaining('output "bad"'),
@@ -105,7 +105,7 @@ describe("a gate on invalid outputs", () => {
   });
   it("passes outputs of texts alone, and waits without any", () => {
     expect(judge(gate, tally(10, { outputs: { label: numbers(0, 0) } }))).toMatchObject({ verdict: "pass" });
-    expect(judge(gate, tally(10))).toMatchObject({ verdict: "wait" });
+    expect(judge(gate, tally(10, { errors: { internal: 10 } }))).toMatchObject({ verdict: "wait" });
   });
 });
 

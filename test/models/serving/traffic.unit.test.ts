@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { pointOf, type RoutingHints, routeRequest } from "../../../models/serving/routing.ts";
 import type { DeploymentSpec, Shadow, Variant } from "../../../models/serving/schemas.ts";
-import { pointOf, type RoutingHints, routeRequest } from "../../../models/serving/traffic.ts";
 
 const variant = (name: string, weight: number): Variant => ({ name, model: "m", version: "1", weight });
 const shadow = (name: string, fraction: number): Shadow => ({ name, model: "m", version: "1", fraction });

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { compareVariants } from "../../../models/serving/comparison.ts";
-import type { Observation } from "../../../models/serving/data-plane.ts";
+import type { Observation } from "../../../../models/serving/data-plane.ts";
+import { compareVariants } from "../../../../models/serving/traffic/comparison.ts";
 import {
   addToTally,
   emptyTally,
   latencyQuantile,
   mergeTallies,
   type Tally,
-} from "../../../models/serving/tally.ts";
+} from "../../../../models/serving/traffic/tally.ts";
 
 const observation = (
   values: readonly number[],
@@ -91,7 +91,6 @@ describe("a tally", () => {
 
 describe("the intervals of a comparison", () => {
   const key = {
-    windowMs: 0,
     deployment: "d",
     revision: 1,
     modelName: "m",
@@ -108,8 +107,8 @@ describe("the intervals of a comparison", () => {
     // R. G. Newcombe 1998, table II, 56/70 against 48/80, method 10: 0.2 (0.0524 to 0.3339).
     const [a] = compareVariants(
       [
-        { key: { ...key, variant: "a" }, tally: withErrors(70, 56) },
-        { key: { ...key, variant: "b" }, tally: withErrors(80, 48) },
+        { ...key, variant: "a", tally: withErrors(70, 56) },
+        { ...key, variant: "b", tally: withErrors(80, 48) },
       ],
       "b",
     );
@@ -122,7 +121,7 @@ describe("the intervals of a comparison", () => {
   });
 
   it("say nothing about nothing", () => {
-    const [a] = compareVariants([{ key: { ...key, variant: "a" }, tally: emptyTally() }], "b");
+    const [a] = compareVariants([{ ...key, variant: "a", tally: emptyTally() }], "b");
     expect(a?.errorRate).toEqual({ value: null, low: null, high: null });
     expect(a?.comparedWith).toBeNull();
   });

@@ -1,18 +1,16 @@
 import { z } from "zod";
-import { json, type Route, route } from "../../shared/http/index.ts";
+import { json, type Route, route } from "../../../shared/http/index.ts";
+import type { Deployments } from "../deployments.ts";
+import { Comparison, ComparisonQuery, DeploymentName } from "../schemas.ts";
 import { compareVariants } from "./comparison.ts";
-import type { Deployments } from "./deployments.ts";
-import { Comparison, ComparisonQuery, DeploymentName } from "./schemas.ts";
-import { type Tallies, tallyWindowMs } from "./tallies.ts";
-import type { TallyStore } from "./tally-store.ts";
+import type { Ledger } from "./ledger.ts";
 
 export interface ComparisonRoutesOptions {
   readonly deployments: Deployments;
-  readonly tallies: Tallies;
-  readonly store: TallyStore;
+  readonly ledger: Pick<Ledger, "trafficOf">;
 }
 
-export function comparisonRoutes({ deployments, tallies, store }: ComparisonRoutesOptions): readonly Route[] {
+export function comparisonRoutes({ deployments, ledger }: ComparisonRoutesOptions): readonly Route[] {
   return [
     route({
       protocol: "ketline",
@@ -24,7 +22,7 @@ export function comparisonRoutes({ deployments, tallies, store }: ComparisonRout
       description:
         "Counts, errors, latencies and the distribution of predictions per variant, its difference from the variant " +
         "with the largest weight, and how far shadows agree with what the callers got. Of this instance up to now, of " +
-        "others up to half a minute ago; kept for 7 days.",
+        "others up to some seconds ago; counted by minutes, after some hours by hours, and kept for 32 days.",
       params: z.object({ name: DeploymentName }),
       query: ComparisonQuery,
       responses: { 200: { description: "The comparison", schema: Comparison } },
@@ -32,13 +30,14 @@ export function comparisonRoutes({ deployments, tallies, store }: ComparisonRout
         const { name } = params;
         const revision = query.revision ?? (await deployments.getDeployment(name)).revision;
         const { spec } = await deployments.getRevision(name, revision);
-        await tallies.flush();
-        const fromMs = Math.floor(query.sinceMs / tallyWindowMs) * tallyWindowMs;
-        const parts = await store.read(name, revision, fromMs);
+        const traffic = await ledger.trafficOf(name, {
+          fromMs: query.sinceMs,
+          revisions: { from: revision, to: revision },
+        });
         const baseline = spec.variants.reduce((best, variant) =>
           variant.weight > best.weight ? variant : best,
         );
-        const variants = compareVariants(parts, baseline.name);
+        const variants = compareVariants(traffic, baseline.name);
         return json({ deployment: name, revision, baseline: baseline.name, variants });
       },
     }),

@@ -1,14 +1,17 @@
-import { type MeanAndSquares, mergeMoments } from "../../shared/statistics/index.ts";
-import type { Observation } from "./data-plane.ts";
-import { fromHalves } from "./half.ts";
-import type { Tensor, Tensors } from "./tensors.ts";
+import { callersFaults } from "../../../shared/errors.ts";
+import { type MeanAndSquares, mergeMoments } from "../../../shared/statistics/index.ts";
+import type { Observation } from "../data-plane.ts";
+import { fromHalves } from "../half.ts";
+import type { Tensor, Tensors } from "../tensors.ts";
 
 /** What is counted of one variant in one window of time: plain JSON that merges exactly with that of others. */
 export interface Tally {
   requests: number;
   rows: number;
-  /** By the kind of error. */
+  /** By the kind of error, as `Prediction.errorKind` names it. */
   errors: Record<string, number>;
+  /** Requests that were answered with a NaN, an infinity, or nothing at all. */
+  invalid: number;
   /** Requests that were answered, by `latencyBucket` of their duration. */
   latency: Record<string, number>;
   /** By the name of the output; of a row with several values, by `name[index]`. */
@@ -44,7 +47,7 @@ const bucketsPerDoubling = 8;
 const relativeTolerance = 1e-5;
 
 export function emptyTally(): Tally {
-  return { requests: 0, rows: 0, errors: {}, latency: {}, outputs: {}, agreement: {} };
+  return { requests: 0, rows: 0, errors: {}, invalid: 0, latency: {}, outputs: {}, agreement: {} };
 }
 
 /** Adds one request, in place. */
@@ -55,6 +58,7 @@ export function addToTally(tally: Tally, { prediction, answered }: Observation):
     return;
   }
   bump(tally.latency, String(latencyBucket(prediction.durationMs)), 1);
+  if (hasInvalidOutput(prediction.outputs)) tally.invalid++;
   tally.rows += rowsOf(prediction.outputs);
   for (const [name, values] of columnsOf(prediction.outputs)) {
     tally.outputs[name] ??= emptyValues();
@@ -76,6 +80,7 @@ export function mergeTallies(a: Tally, b: Tally): Tally {
     requests: a.requests + b.requests,
     rows: a.rows + b.rows,
     errors: mergeBy(a.errors, b.errors, sum),
+    invalid: a.invalid + b.invalid,
     latency: mergeBy(a.latency, b.latency, sum),
     outputs: mergeBy(a.outputs, b.outputs, mergeValues),
     agreement: mergeBy(a.agreement, b.agreement, (x, y) => ({
@@ -86,9 +91,35 @@ export function mergeTallies(a: Tally, b: Tally): Tally {
   };
 }
 
+/** Requests that failed and were not the caller's mistake. */
+export function failuresOf({ errors }: Pick<Tally, "errors">): number {
+  return Object.entries(errors).reduce(
+    (all, [kind, count]) => (callersFaults.has(kind) ? all : all + count),
+    0,
+  );
+}
+
+/** Requests that were refused, for the caller's mistake. */
+export function refusalsOf({ errors }: Pick<Tally, "errors">): number {
+  return Object.entries(errors).reduce(
+    (all, [kind, count]) => (callersFaults.has(kind) ? all + count : all),
+    0,
+  );
+}
+
+/** Requests that got an answer. */
+export function answersOf({ requests, errors }: Pick<Tally, "requests" | "errors">): number {
+  return requests - Object.values(errors).reduce((all, count) => all + count, 0);
+}
+
 /** Eight buckets per doubling: a percentile read from them is at most 4.5 % off. */
 function latencyBucket(ms: number): number {
   return Math.round(Math.log2(Math.max(ms, 0.001)) * bucketsPerDoubling);
+}
+
+/** The milliseconds in the middle of a bucket. */
+export function latencyOf(bucket: number): number {
+  return 2 ** (bucket / bucketsPerDoubling);
 }
 
 /** @returns milliseconds; null when nothing was answered */
@@ -100,7 +131,7 @@ export function latencyQuantile(latency: Tally["latency"], probability: number):
   let seen = 0;
   for (const [bucket, count] of buckets) {
     seen += count;
-    if (seen >= probability * total) return 2 ** (bucket / bucketsPerDoubling);
+    if (seen >= probability * total) return latencyOf(bucket);
   }
   return null;
 }
@@ -169,6 +200,28 @@ function mergeValues(a: ValueTally, b: ValueTally): ValueTally {
     labels: Object.fromEntries(all.slice(0, maxLabels)),
     otherLabels: a.otherLabels + b.otherLabels + rest,
   };
+}
+
+/** Whether an answer holds a NaN or an infinity, or is none. */
+function hasInvalidOutput(outputs: Tensors): boolean {
+  let isEmpty = true;
+  for (const name in outputs) {
+    isEmpty = false;
+    const tensor = outputs[name];
+    if (tensor !== undefined && hasNonFinite(tensor)) return true;
+  }
+  return isEmpty;
+}
+
+function hasNonFinite({ datatype, data }: Tensor): boolean {
+  if (data instanceof Float32Array || data instanceof Float64Array) {
+    for (const value of data) if (!Number.isFinite(value)) return true;
+    return false;
+  }
+  // An exponent of ones alone: infinities and NaN of half precision.
+  return (
+    datatype === "FP16" && data instanceof Uint16Array && data.some((bits) => (bits & 0x7c00) === 0x7c00)
+  );
 }
 
 function rowsOf(outputs: Tensors): number {

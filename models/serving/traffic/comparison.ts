@@ -1,9 +1,9 @@
-import { type MeanAndSquares, normalIsf } from "../../shared/statistics/index.ts";
-import type { Comparison } from "./schemas.ts";
+import { type MeanAndSquares, normalIsf } from "../../../shared/statistics/index.ts";
+import type { Comparison } from "../schemas.ts";
+import type { Traffic, TrafficKey } from "./ledger.ts";
 import { emptyTally, latencyQuantile, mergeTallies, type Tally } from "./tally.ts";
-import type { TallyKey } from "./tally-store.ts";
 
-type Estimate = Comparison["variants"][number]["errorRate"];
+export type Estimate = Comparison["variants"][number]["errorRate"];
 
 /**
  * Puts the variants of a deployment beside each other: each on its own, against the one that answers most, and where it
@@ -12,12 +12,9 @@ type Estimate = Comparison["variants"][number]["errorRate"];
  *
  * @param baseline the variant that the others are compared with
  */
-export function compareVariants(
-  parts: readonly { readonly key: TallyKey; readonly tally: Tally }[],
-  baseline: string,
-): Comparison["variants"] {
-  const groups = new Map<string, { key: TallyKey; versions: Set<string>; tally: Tally }>();
-  for (const { key, tally } of parts) {
+export function compareVariants(traffic: readonly Traffic[], baseline: string): Comparison["variants"] {
+  const groups = new Map<string, { key: TrafficKey; versions: Set<string>; tally: Tally }>();
+  for (const { tally, ...key } of traffic) {
     const name = `${key.shadow ? "shadow" : "variant"} ${key.variant}`;
     const group = groups.get(name) ?? { key, versions: new Set<string>(), tally: emptyTally() };
     group.versions.add(`${key.modelName}/${key.modelVersion}`);

@@ -18,7 +18,7 @@ export function validateParameters(
   const parameters: Record<string, { value: unknown }> = {};
   const known = Object.keys(template.parameters);
   for (const name of Object.keys(given)) {
-    if (template.parameters[name] === undefined) {
+    if (!Object.hasOwn(template.parameters, name)) {
       problems.push({
         parameter: name,
         message: `There is no such parameter; there are ${known.join(", ")}.`,
@@ -27,7 +27,7 @@ export function validateParameters(
   }
   for (const [name, raw] of Object.entries(template.parameters)) {
     const definition = resolve(raw, template);
-    const value = given[name];
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
     if (value === undefined || value === null) {
       if (isRequired(definition))
         problems.push({ parameter: name, message: `It is required. ${describe(definition)}` });
@@ -93,12 +93,13 @@ function checkProperties(
   for (const [name, raw] of Object.entries(properties ?? {})) {
     const property = resolve(raw, template);
     const at = `${path}.${name}`;
-    if (value[name] !== undefined) problems.push(...check(at, value[name], property, template));
+    const own = Object.hasOwn(value, name) ? value[name] : undefined;
+    if (own !== undefined) problems.push(...check(at, own, property, template));
     else if (isRequired(property))
       problems.push({ parameter: at, message: `It is required. ${describe(property)}` });
   }
   for (const [name, item] of Object.entries(value)) {
-    if (properties?.[name] !== undefined) continue;
+    if (properties !== undefined && Object.hasOwn(properties, name)) continue;
     if (typeof additionalProperties === "object") {
       problems.push(...check(`${path}.${name}`, item, additionalProperties, template));
     } else if (properties !== undefined && additionalProperties !== true) {

@@ -127,9 +127,9 @@ function giveBack({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
 function headersOf({ headers }: IncomingMessage): RequestHead["headers"] {
   return {
     get: (name) => {
-      const value = headers[name];
+      const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
       return typeof value === "string" ? value : null;
     },
-    has: (name) => headers[name] !== undefined,
+    has: (name) => Object.hasOwn(headers, name),
   };
 }

@@ -1,4 +1,5 @@
-import { invalid } from "../../shared/errors.ts";
+import { invalid, isKetlineError } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/http/index.ts";
 
 /** What `parseExactJson` gives: JSON's values, with a bigint for each integer that a double cannot hold. */
 export type ExactJson =
@@ -26,11 +27,12 @@ export function parseExactJson(text: string): ExactJson {
   return value;
 }
 
-/** Parses with `JSON.parse`, and only where that fails as Python's JSON. Large integers may lose digits. */
+/** Parses with `parseJson`, and only where that fails as Python's JSON. Large integers may lose digits. */
 export function parseTolerantJson(text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
+    return parseJson(text);
+  } catch (error) {
+    if (isKetlineError(error)) throw error;
     return parseExactJson(text);
   }
 }

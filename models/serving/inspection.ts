@@ -178,7 +178,7 @@ function unrankedNames(model: ModelProto): ReadonlySet<string> {
  */
 function replaceZipMaps(model: ModelProto): Record<string, readonly string[]> {
   const graph = model.graph;
-  const classLabels: Record<string, readonly string[]> = {};
+  const classLabels: Record<string, readonly string[]> = Object.create(null);
   if (graph === undefined) return classLabels;
   for (const [index, zipMap] of graph.node.entries()) {
     const [scores] = zipMap.input;

@@ -1,4 +1,5 @@
 import { invalid } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/http/index.ts";
 
 /** What serving reads of an MLflow model folder's `MLmodel` file. */
 export interface MlModel {
@@ -32,7 +33,7 @@ export interface ParamSpec {
  * @throws invalid for a signature that is not what MLflow writes
  */
 export function readMlModel(text: string): MlModel {
-  const root = text.trimStart().startsWith("{") ? parseJson(text) : parseYaml(text);
+  const root = text.trimStart().startsWith("{") ? jsonMap(text) : parseYaml(text);
   const flavors = mapAt(root, "flavors");
   const onnx = mapAt(flavors, "onnx");
   const signature = mapAt(root, "signature");
@@ -70,7 +71,7 @@ function listOf(json: string | null, what: string): Readonly<Record<string, unkn
   if (json === null || json === "null" || json === "") return [];
   let list: unknown;
   try {
-    list = JSON.parse(json);
+    list = parseJson(json);
   } catch {
     list = undefined;
   }
@@ -83,9 +84,9 @@ function listOf(json: string | null, what: string): Readonly<Record<string, unkn
 type YamlMap = { [key: string]: YamlValue };
 type YamlValue = string | YamlMap | undefined;
 
-function parseJson(text: string): YamlMap {
+function jsonMap(text: string): YamlMap {
   try {
-    return JSON.parse(text) as YamlMap;
+    return parseJson(text) as YamlMap;
   } catch (error) {
     throw invalid(`The MLmodel file is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -30,7 +30,7 @@ export async function openOnnxSession(file: string, unranked: ReadonlySet<string
   return {
     signature,
     async run(inputs, outputs) {
-      const feeds: Record<string, OnnxTensor> = {};
+      const feeds: Record<string, OnnxTensor> = Object.create(null);
       for (const name in inputs) {
         const tensor = inputs[name];
         if (tensor === undefined) continue;

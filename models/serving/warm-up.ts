@@ -36,7 +36,7 @@ async function loggedExample(directory: string, description: ModelDescription): 
 const maxWarmUpElements = 2 ** 22;
 
 function zeros({ signature }: ModelDescription): Tensors {
-  const tensors: Record<string, Tensor> = {};
+  const tensors: Record<string, Tensor> = Object.create(null);
   for (const { name, datatype, shape } of signature.inputs) {
     const filled = (shape ?? [1]).map((size) => (size < 0 ? 1 : size));
     if (elementCount(filled) > maxWarmUpElements)

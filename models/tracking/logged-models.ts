@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/http/index.ts";
 import type { Actor } from "../../shared/identity/actor.ts";
 import {
   checkLength,
@@ -202,7 +203,7 @@ export async function noteModelVersion(
 /** The tag is the client's to write: what is no list counts as none. */
 function parseList(text: string): unknown[] {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     return Array.isArray(value) ? value : [];
   } catch {
     return [];

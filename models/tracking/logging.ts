@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { invalid, notFound } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/http/index.ts";
 import { checkKey, checkLength, invalidValue, limits, truncate } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
 import { checkRunId, checkTag, runNameTag } from "./names.ts";
@@ -147,17 +148,27 @@ export async function recordModel(context: TrackingContext, runId: string, model
   await transact(context, async (store) => {
     await requireActiveRun(store, runId);
     const before = await findTag(store, runId, loggedModelsTag);
-    const history = before === undefined ? [] : (JSON.parse(before) as unknown[]);
+    const history = before === undefined ? [] : parseList(before);
     const value = JSON.stringify([...history, model]);
     // A history that was cut would be no JSON any more.
     if (value.length <= limits.tagValue) await upsertTags(store, runId, [{ key: loggedModelsTag, value }]);
   });
 }
 
+/** The tag is the client's to write: what is no list counts as none. */
+function parseList(text: string): unknown[] {
+  try {
+    const value = parseJson(text);
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+}
+
 function parseModel(text: string): Record<string, unknown> {
   let model: unknown;
   try {
-    model = JSON.parse(text);
+    model = parseJson(text);
   } catch {
     model = undefined;
   }

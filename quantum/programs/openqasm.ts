@@ -24,7 +24,11 @@ export function bindInputs(source: string, inputs: Readonly<Record<string, unkno
   if (declarations.length === 0) return source;
   const edits = declarations.map((match): Edit => {
     const [whole, type = "", name = ""] = match;
-    const value = literalOf(name, type.replace(/\s+/g, ""), inputs[name]);
+    const value = literalOf(
+      name,
+      type.replace(/\s+/g, ""),
+      Object.hasOwn(inputs, name) ? inputs[name] : undefined,
+    );
     return { start: match.index, end: match.index + whole.length, text: `const ${type} ${name} = ${value};` };
   });
   const hasOutputs = topLevel(masked, [...masked.matchAll(/\boutput\b/g)]).length > 0;

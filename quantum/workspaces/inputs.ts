@@ -1,6 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { invalid, tooLarge } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/http/index.ts";
 import { languages, type Program, programOf } from "../programs/program.ts";
 import { parseQir, type QirModule } from "../qir/module.ts";
 import { qsharpOfQir } from "../qir/translation.ts";
@@ -114,7 +115,7 @@ const ProgramDocument = z.object({
 });
 
 function readProgram(text: string): Program {
-  const parsed = ProgramDocument.safeParse(parseJson(text));
+  const parsed = ProgramDocument.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   throw invalid(`The input is no ${programFormat} document: ${z.prettifyError(parsed.error)}`);
 }
@@ -154,9 +155,9 @@ function unzip(bytes: Uint8Array): Uint8Array {
   }
 }
 
-function parseJson(text: string): unknown {
+function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -6,6 +6,7 @@ import { forbidden, invalid, isKetlineError, notFound, timedOut, unauthenticated
 import { type Actor, allows, type Identity } from "../identity/actor.ts";
 import { failSpan, inSpan } from "../telemetry/index.ts";
 import { readJson } from "./body.ts";
+import { isStorable, unstorable } from "./json.ts";
 import { errorReply, protocolOfPath } from "./protocols.ts";
 import type { Call, Reply, RequestHead, Route } from "./route.ts";
 
@@ -183,6 +184,7 @@ function asked(
   route: Route,
   { request, params: rawParams }: Exchange,
 ): { readonly params: unknown; readonly query: unknown } {
+  if (request.url.includes("%")) checkEncoding(request.url, rawParams);
   const params = route.params === undefined ? rawParams : check(route.params, rawParams, "path");
   // Taking an address apart costs as much as all else here, and most have nothing behind their path.
   const rawQuery = request.url.includes("?") ? queryOf(new URL(request.url).searchParams) : {};
@@ -190,9 +192,41 @@ function asked(
   return { params, query };
 }
 
+/**
+ * A percent-encoding that is not UTF-8 would be read as another name than the one that was meant, and NUL cannot be
+ * stored.
+ */
+function checkEncoding(url: string, params: Exchange["params"]): void {
+  const { pathname, search, searchParams } = new URL(url);
+  if (!isDecodable(pathname)) {
+    throw invalid(`The path has a percent-encoding that is not UTF-8: ${pathname.slice(0, 200)}`);
+  }
+  // A percent sign that stands for itself is usual in a query.
+  if (!isDecodable(search.replace(/%(?![\da-f]{2})/gi, "%25"))) {
+    throw invalid(`The query has a percent-encoding that is not UTF-8: ${search.slice(0, 200)}`);
+  }
+  for (const [name, value] of Object.entries(params)) {
+    if (!isStorable(value)) throw unstorable(name);
+  }
+  for (const [name, value] of searchParams) {
+    if (!isStorable(name) || !isStorable(value))
+      throw unstorable(isStorable(name) ? name : "A key of the query");
+  }
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Repeated keys become a list. */
 function queryOf(search: URLSearchParams): Record<string, string | string[]> {
-  const query: Record<string, string | string[]> = {};
+  // A key may be called as something that every object has.
+  const query: Record<string, string | string[]> = Object.create(null);
   for (const key of new Set(search.keys())) {
     const values = search.getAll(key);
     query[key] = values.length === 1 ? (values[0] ?? "") : values;
@@ -209,7 +243,7 @@ function check(schema: z.ZodType, value: unknown, where: string): unknown {
 /** One sentence per wrong field, each with the value that was sent and what would be right. */
 export function invalidBySchema(error: z.ZodError, value: unknown, where: string) {
   const sentences = error.issues.slice(0, 5).map((issue) => {
-    const field = issue.path.length === 0 ? where : issue.path.map(String).join(".");
+    const field = issue.path.length === 0 ? where : issue.path.map(String).join(".").slice(0, 200);
     const sent = issue.path.reduce<unknown>(
       (at, key) =>
         typeof at === "object" && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined,
@@ -218,7 +252,7 @@ export function invalidBySchema(error: z.ZodError, value: unknown, where: string
     const shown = sent === undefined ? "is missing" : `is ${JSON.stringify(sent).slice(0, 100)}`;
     return `${field} ${shown}: ${issue.message}`;
   });
-  const first = error.issues[0]?.path.map(String).join(".");
+  const first = error.issues[0]?.path.map(String).join(".").slice(0, 200);
   return invalid(sentences.join("; "), first ? { field: first } : {});
 }
 

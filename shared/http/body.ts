@@ -1,4 +1,5 @@
-import { invalid, tooLarge } from "../errors.ts";
+import { invalid, isKetlineError, tooLarge } from "../errors.ts";
+import { parseStorableJson } from "./json.ts";
 import type { RequestHead } from "./route.ts";
 
 /**
@@ -43,14 +44,15 @@ async function readPieces(request: RequestHead, maxBytes: number, declared: numb
 /**
  * Reads a JSON body up to a limit; an empty body is `undefined`.
  *
- * @throws invalid when it is not JSON in UTF-8.
+ * @throws invalid when it is not JSON in UTF-8, nests too deep or has a text that cannot be stored.
  */
 export async function readJson(request: RequestHead, maxBytes: number): Promise<unknown> {
   const bytes = await readBytes(request, maxBytes);
   if (bytes.byteLength === 0) return undefined;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseStorableJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
+    if (isKetlineError(error)) throw error;
     throw invalid(`The body is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

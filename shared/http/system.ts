@@ -15,10 +15,10 @@ export interface SystemOptions {
   readonly ready: () => Promise<void>;
 }
 
-const assets: Readonly<Record<string, string>> = {
-  "swagger-ui.css": "text/css; charset=utf-8",
-  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-};
+const assets: ReadonlyMap<string, string> = new Map([
+  ["swagger-ui.css", "text/css; charset=utf-8"],
+  ["swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
+]);
 
 /** Probes, the description of the API and a reference rendered from it. The reference needs no other host. */
 export function systemRoutes(options: SystemOptions): readonly Route[] {
@@ -84,7 +84,9 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
         new Response(referencePage, {
           headers: {
             "content-type": "text/html; charset=utf-8",
-            "content-security-policy": `default-src 'none'; script-src 'self' 'sha256-${scriptHash}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'`,
+            "referrer-policy": "no-referrer",
+            "x-frame-options": "DENY",
+            "content-security-policy": `default-src 'none'; script-src 'self' 'sha256-${scriptHash}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
           },
         }),
     }),
@@ -98,7 +100,7 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       responses: { 200: { description: "A file", contentType: "application/octet-stream" } },
       handle: async ({ params }) => {
         const asset = params.asset ?? "";
-        const contentType = assets[asset];
+        const contentType = assets.get(asset);
         if (contentType === undefined) throw notFound(`The reference has no file "${asset}".`);
         const directory = path.dirname(require.resolve("swagger-ui-dist/package.json"));
         return new Response(await readFile(path.join(directory, asset)), {

@@ -22,19 +22,19 @@ export const int32 = int64.refine((value) => Math.abs(value) <= 2 ** 31, {
   error: "an integer of at most 32 bits is expected",
 });
 
-const named: Readonly<Record<string, number>> = {
-  NaN: Number.NaN,
-  Infinity: Number.POSITIVE_INFINITY,
-  "-Infinity": Number.NEGATIVE_INFINITY,
-};
+const named: ReadonlyMap<string, number> = new Map([
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+]);
 
 /** A double; NaN and the infinities travel as strings. */
 export const double = z
   .union([z.number(), z.string()], "a number is expected")
   .transform((value, context) => {
     if (typeof value === "number") return value;
-    const number = named[value] ?? (value.trim() === "" ? undefined : Number(value));
-    if (number !== undefined && (value in named || !Number.isNaN(number))) return number;
+    const number = named.get(value) ?? (value.trim() === "" ? undefined : Number(value));
+    if (number !== undefined && (named.has(value) || !Number.isNaN(number))) return number;
     context.issues.push({ code: "custom", message: "a number is expected", input: value });
     return z.NEVER;
   });

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { invalid, isKetlineError } from "../errors.ts";
-import { type DirectCall, type RequestHead, readBytes } from "../http/index.ts";
+import { type DirectCall, parseJson, type RequestHead, readBytes, unstorableAt } from "../http/index.ts";
 
 /** MLflow refuses larger logging requests (mlflow/utils/validation.py, MAX_BATCH_LOG_REQUEST_SIZE). */
 export const maxBatchBytes = 1_000_000;
@@ -48,9 +48,9 @@ async function readBody(call: MlflowCall, limitBytes: number): Promise<Body> {
     const was = contentType === "" ? "it has no Content-Type" : `its Content-Type is '${contentType}'`;
     return { fields: {}, note: ` The body was not read: ${was}; send application/json.` };
   }
-  const value = parseJson(bytes);
+  const value = jsonOf(textOf(bytes));
   // Old clients encode twice.
-  const object = typeof value === "string" ? parseJson(value) : value;
+  const object = typeof value === "string" ? jsonOf(value) : value;
   if (isObject(object)) return { fields: object, note: "" };
   return { fields: {}, note: " The body was not read: it is not a JSON object." };
 }
@@ -68,10 +68,20 @@ async function readLimited(request: RequestHead, limitBytes: number): Promise<Ui
   }
 }
 
-function parseJson(source: Uint8Array | string): unknown {
+function textOf(bytes: Uint8Array): string | undefined {
   try {
-    return JSON.parse(typeof source === "string" ? source : new TextDecoder().decode(source));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
+    return undefined;
+  }
+}
+
+/** @returns undefined for what is not JSON. @throws invalid for what nests too deep. */
+function jsonOf(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : parseJson(text);
+  } catch (error) {
+    if (isKetlineError(error)) throw error;
     return undefined;
   }
 }
@@ -95,17 +105,13 @@ function withoutNulls(value: Record<string, unknown>): Record<string, unknown> {
   return value;
 }
 
-/** PostgreSQL stores neither NUL nor half of a surrogate pair; both databases refuse them alike. */
-function refuseUnstorable(value: unknown, path = ""): void {
-  if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) {
-    throw invalid(
-      `Invalid value for parameter '${path}' supplied: it holds the character NUL (U+0000) or half of a surrogate pair.`,
-    );
-  }
-  if (typeof value !== "object" || value === null) return;
-  for (const [key, field] of Object.entries(value)) {
-    refuseUnstorable(field, path === "" ? key : `${path}.${key}`);
-  }
+/** Both databases refuse alike what PostgreSQL cannot store. */
+function refuseUnstorable(value: unknown): void {
+  const at = unstorableAt(value);
+  if (at === undefined) return;
+  throw invalid(
+    `Invalid value for parameter '${at}' supplied: it holds the character NUL (U+0000) or half of a surrogate pair.`,
+  );
 }
 
 const seeDocumentation = " See the API docs for more information about request parameters.";

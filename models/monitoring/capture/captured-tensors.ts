@@ -31,7 +31,7 @@ const mostPlainNumbers = 16;
 
 /** The tensors as they are kept, rows spread evenly over those there were. */
 export function captureTensors(tensors: Tensors, fields: FieldRules): CapturedTensors {
-  const captured: Record<string, CapturedTensor> = {};
+  const captured: Record<string, CapturedTensor> = Object.create(null);
   for (const name in tensors) {
     const tensor = tensors[name];
     if (tensor === undefined || fields.drop.includes(name)) continue;

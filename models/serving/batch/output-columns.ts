@@ -28,7 +28,7 @@ export function outputPlans(
 ): readonly OutputPlan[] {
   const plans = model.signature.outputs.map(({ name, datatype, shape }): OutputPlan => {
     const type = typeNames[datatype];
-    const labels = model.classLabels[name];
+    const labels = Object.hasOwn(model.classLabels, name) ? model.classLabels[name] : undefined;
     if (labels !== undefined && labels.length <= maxClassColumns && isMatrix(shape, labels.length)) {
       const columns = labels.map((label) => ({ name: `${name}_${label}`, type }));
       return { output: name, kind: "classes", columns };

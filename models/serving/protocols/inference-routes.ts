@@ -263,7 +263,7 @@ async function versionsOf(
 }
 
 function tensorMetadata({ name, datatype, shape }: TensorSpec, { classLabels }: ModelDescription) {
-  const labels = classLabels[name];
+  const labels = Object.hasOwn(classLabels, name) ? classLabels[name] : undefined;
   return {
     name,
     datatype,

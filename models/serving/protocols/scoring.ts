@@ -42,7 +42,9 @@ export function readScoringRequest(
     return payload.decode(model);
   };
   return {
-    field: (name) => scalarText(request.params[name]) ?? request.payload.field(name),
+    field: (name) =>
+      (Object.hasOwn(request.params, name) ? scalarText(request.params[name]) : undefined) ??
+      request.payload.field(name),
     decode: (model) => {
       try {
         return decode(request.payload, model);
@@ -69,7 +71,7 @@ export function encodePredictions(
   }
   const columns = outputs.map(({ name, tensor }) => ({
     key: JSON.stringify(name),
-    cells: cellTexts(tensor, rows, classLabels[name]),
+    cells: cellTexts(tensor, rows, Object.hasOwn(classLabels, name) ? classLabels[name] : undefined),
   }));
   const records = Array.from(
     { length: rows },

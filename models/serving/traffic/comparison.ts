@@ -68,7 +68,7 @@ function against(tally: Tally, base: Tally) {
       [errorsOf(base), base.requests],
     ),
     meanDifferences: Object.entries(tally.outputs).flatMap(([name, { numbers }]) => {
-      const other = base.outputs[name]?.numbers;
+      const other = Object.hasOwn(base.outputs, name) ? base.outputs[name]?.numbers : undefined;
       return other === undefined || numbers.count === 0 || other.count === 0
         ? []
         : [{ name, difference: meanDifference(numbers, other) }];

@@ -61,16 +61,14 @@ export function addToTally(tally: Tally, { prediction, answered }: Observation):
   if (hasInvalidOutput(prediction.outputs)) tally.invalid++;
   tally.rows += rowsOf(prediction.outputs);
   for (const [name, values] of columnsOf(prediction.outputs)) {
-    tally.outputs[name] ??= emptyValues();
-    addValues(tally.outputs[name], values);
+    addValues(own(tally.outputs, name, emptyValues), values);
   }
   if (answered === null) return;
   const theirs = new Map(columnsOf(answered.outputs));
   for (const [name, ours] of columnsOf(prediction.outputs)) {
     const others = theirs.get(name);
     if (others === undefined) continue;
-    tally.agreement[name] ??= { rows: 0, agreed: 0, differences: none };
-    addAgreement(tally.agreement[name], ours, others);
+    addAgreement(own(tally.agreement, name, noAgreement), ours, others);
   }
 }
 
@@ -140,6 +138,10 @@ const none: MeanAndSquares = { count: 0, mean: 0, m2: 0 };
 
 function emptyValues(): ValueTally {
   return { numbers: none, min: null, max: null, nonFinite: 0, labels: {}, otherLabels: 0 };
+}
+
+function noAgreement(): AgreementTally {
+  return { rows: 0, agreed: 0, differences: none };
 }
 
 type Value = number | string | boolean | bigint;
@@ -254,7 +256,17 @@ function firstValues({ datatype, data }: Tensor, count: number): Value[] {
 }
 
 function bump(counts: Record<string, number>, key: string, by: number): void {
-  counts[key] = (Object.hasOwn(counts, key) ? (counts[key] ?? 0) : 0) + by;
+  counts[key] = own(counts, key, zero) + by;
+}
+
+const zero = () => 0;
+
+/** What stands under a key that strangers chose, which may be called as something that every object has. */
+function own<Value>(record: Record<string, Value>, key: string, first: () => Value): Value {
+  if (Object.hasOwn(record, key)) return record[key] as Value;
+  const value = first();
+  Object.defineProperty(record, key, { value, configurable: true, enumerable: true, writable: true });
+  return value;
 }
 
 const sum = (a: number, b: number) => a + b;

@@ -38,7 +38,8 @@ const requestIdPattern = /^[\w.:-]{1,128}$/;
 export function createApplication(options: ApplicationOptions): Hono {
   const app = new Hono();
   for (const route of options.routes) {
-    app.on(route.method, route.path, async (context) => {
+    // A rest of a path may hold a new line, which a dot does not match.
+    app.on(route.method, route.path.replace("{.+}", "{[\\s\\S]+}"), async (context) => {
       const { raw, path } = context.req;
       const answered = await answerRoute(route, { request: raw, path, params: context.req.param() }, options);
       if (answered instanceof Response) return answered;

@@ -6,7 +6,7 @@ export {
 } from "./application.ts";
 export { limitBytes, readBytes, readJson } from "./body.ts";
 export { createDirectRoutes, type DirectRoutes } from "./direct.ts";
-export { isStorable, parseJson, unstorableAt } from "./json.ts";
+export { parseJson, unstorableAt } from "./json.ts";
 export { openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply, protocolOfPath } from "./protocols.ts";

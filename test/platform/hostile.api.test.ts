@@ -92,6 +92,19 @@ describe("every route", () => {
   });
 });
 
+describe("a new line in a name", () => {
+  it.each(["a%0ab", "%0a", "a/%0d%0a/b"])(
+    "is refused with its reason, as other control characters: %s",
+    async (name) => {
+      for (const method of ["PUT", "GET", "DELETE"]) {
+        const target = `/api/2.0/mlflow-artifacts/artifacts/0/${name}`;
+        const { status, text } = await send(method, target, method === "PUT" ? "x" : undefined);
+        expect([status, text]).toEqual([400, expect.stringContaining("INVALID_PARAMETER_VALUE")]);
+      }
+    },
+  );
+});
+
 describe("a word that JavaScript owns", () => {
   const mlflow = (call: string, body: object) =>
     send("POST", `/api/2.0/mlflow/${call}`, JSON.stringify(body));

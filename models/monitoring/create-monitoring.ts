@@ -94,6 +94,8 @@ export interface Monitoring extends Capability {
 export interface MonitoringOperations extends Monitoring {
   readonly monitors: Monitors;
   removeMonitor(name: string, change: MonitorChange): Promise<void>;
+  /** All that a window was judged to be, the newest first. @throws notFound when it was never judged. */
+  resultVersions(monitor: string, series: string, windowEndMs: number): Promise<readonly MonitorResult[]>;
   latestResult(monitor: string, series: string | undefined): Promise<MonitorResult>;
   signals(monitor: string): Promise<readonly SignalState[]>;
   chart(monitor: string, series: string | undefined, windows: number): Promise<string>;
@@ -106,6 +108,8 @@ export interface MonitoringOperations extends Monitoring {
 }
 
 const flushEveryMs = 2000;
+/** Windows that ended longer ago are not made up for. */
+const maxMissedMs = 31 * 24 * hourMs;
 
 export function createMonitoring(options: MonitoringOptions): Monitoring {
   const { database, blobs, jobs, clock, audit, logger, serving } = options;
@@ -155,28 +159,39 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     flush: writeAll,
   });
 
-  /** The newest window that is over and has no result, if the monitor is due. */
-  const dueWindow = async (monitor: Monitor): Promise<number | null> => {
+  /** By monitor: the end of the last window that was asked for, so that one that fails is not asked for every hour. */
+  const asked = new Map<string, number>();
+
+  /** The ends of windows that are over and have no result yet, the oldest first: those too that nobody was here for. */
+  const dueWindows = async (monitor: Monitor): Promise<readonly number[]> => {
     const everyMs = monitor.everyHours * hourMs;
-    const endMs = Math.floor(hourOf(clock()) / everyMs) * everyMs;
-    if (endMs <= monitor.createdMs) return null;
+    const newestMs = Math.floor(hourOf(clock()) / everyMs) * everyMs;
     const last = await results.lastWindowEnd(monitor.name, capturedSeries);
-    return last !== undefined && last >= endMs ? null : endMs;
+    const sinceMs = Math.max(
+      last ?? monitor.createdMs,
+      asked.get(monitor.name) ?? 0,
+      keptSinceMs() ?? 0,
+      newestMs - maxMissedMs,
+    );
+    const due: number[] = [];
+    for (let endMs = newestMs; endMs > sinceMs; endMs -= everyMs) due.push(endMs);
+    return due.reverse();
   };
 
   const evaluateDue = async (): Promise<void> => {
     for (const monitor of await monitors.all()) {
       if (!monitor.enabled) continue;
-      const windowEndMs = await dueWindow(monitor);
-      if (windowEndMs === null) continue;
-      await jobs.submit(
-        evaluation,
-        { monitor: monitor.name, windowEndMs },
-        {
-          actor: systemActor("monitoring"),
-          idempotencyKey: `${monitor.name}:${monitor.revision}:${windowEndMs}`,
-        },
-      );
+      for (const windowEndMs of await dueWindows(monitor)) {
+        await jobs.submit(
+          evaluation,
+          { monitor: monitor.name, windowEndMs },
+          {
+            actor: systemActor("monitoring"),
+            idempotencyKey: `${monitor.name}:${monitor.revision}:${windowEndMs}`,
+          },
+        );
+        asked.set(monitor.name, windowEndMs);
+      }
     }
   };
 
@@ -236,6 +251,16 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     },
 
     results: resultsOf,
+
+    async resultVersions(name, series, windowEndMs) {
+      await monitors.get(name);
+      const versions = await results.versions(name, series, windowEndMs);
+      if (versions.length > 0) return versions;
+      const at = new Date(windowEndMs).toISOString();
+      throw notFound(
+        `The monitor "${name}" has no result for the window of "${series}" that ended at ${at}.`,
+      );
+    },
 
     async latestResult(name, series) {
       const [latest] = await resultsOf(name, series, undefined, 1);

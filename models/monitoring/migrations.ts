@@ -167,4 +167,25 @@ export const monitoringMigrations: readonly Migration[] = [
     },
   },
   { name: "0506-monitoring-traffic-to-ledger", up: moveTrafficToLedger },
+  {
+    name: "0507-monitoring-result-history",
+    async up({ schema }) {
+      await schema
+        .createTable("monitor_result_history")
+        .addColumn("monitor", "text", (column) => column.notNull())
+        .addColumn("series", "text", (column) => column.notNull())
+        .addColumn("window_end_ms", "bigint", (column) => column.notNull())
+        .addColumn("result_version", "bigint", (column) => column.notNull())
+        .addColumn("verdict", "text", (column) => column.notNull())
+        .addColumn("evaluated_ms", "bigint", (column) => column.notNull())
+        .addColumn("result", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("monitor_result_history_key", [
+          "monitor",
+          "series",
+          "window_end_ms",
+          "result_version",
+        ])
+        .execute();
+    },
+  },
 ];

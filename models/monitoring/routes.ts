@@ -25,8 +25,11 @@ import {
   PutMonitorBody,
   ResultPage,
   ResultsQuery,
+  ResultVersions,
   RevisionPage,
   SignalList,
+  VersionsQuery,
+  WindowParams,
 } from "./schemas.ts";
 
 const protocol = "ketline" as const;
@@ -166,7 +169,7 @@ function resultRoutes(monitoring: MonitoringOperations): readonly Route[] {
       summary: "Judge a window now",
       description:
         "The window that ends with this hour, or at `windowEndMs`, or a slice of a dataset. Judging a window again " +
-        "replaces its result where something changed, and counts for alerts once.",
+        "adds a version to its result where something changed, and counts for alerts once.",
       params: NameParams,
       body: EvaluateBody,
       responses: { 202: { description: "The job that judges it", schema: JobSchema } },
@@ -207,6 +210,21 @@ function resultRoutes(monitoring: MonitoringOperations): readonly Route[] {
       query: LatestQuery,
       responses: { 200: { description: "The result", schema: MonitorResult } },
       handle: async ({ params, query }) => json(await monitoring.latestResult(params.name, query.series)),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/monitors/:name/results/:windowEndMs/versions",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List what a window was judged to be, the newest version first",
+      description:
+        "Late labels and predictions change a result; what it said before stays. At most 100 versions.",
+      params: WindowParams,
+      query: VersionsQuery,
+      responses: { 200: { description: "Its versions", schema: ResultVersions } },
+      handle: async ({ params, query }) =>
+        json({ items: await monitoring.resultVersions(params.name, query.series, params.windowEndMs) }),
     }),
     route({
       method: "GET",

@@ -7,17 +7,11 @@ import type { WindowProfile } from "../../shared/statistics/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
 import type { Serving } from "../serving/index.ts";
 import { hourMs, hourOf } from "./capture/captured.ts";
-import {
-  type CapturedWindow,
-  capturedWindows,
-  profileHours,
-  type WindowCounts,
-  withFiles,
-} from "./capture/windows.ts";
+import { capturedWindows, profileHours, type WindowCounts } from "./capture/windows.ts";
 import type { DriftRules } from "./drift/drift.ts";
 import type { JudgeTask } from "./drift/judge.worker.ts";
 import { loadReference, type Reference, type ReferenceSources, sliceWindow } from "./drift/references.ts";
-import type { LabelTask } from "./labels/label.worker.ts";
+import { labelledWindow } from "./labels/labelled-window.ts";
 import type { LabelStore } from "./labels/store.ts";
 import type { Monitors } from "./monitors/monitors.ts";
 import { type Actions, actionOf, alertMessage } from "./results/actions.ts";
@@ -27,7 +21,6 @@ import {
   type DatasetSlice,
   type DriftReport,
   EvaluateSpec,
-  type Labelled,
   type Monitor,
   type MonitorResult,
   type SignalName,
@@ -145,7 +138,7 @@ async function judgeCaptured(
     reference: reference.source,
     captured: { ...counts } satisfies WindowCounts,
     drift: await judge(options, context, monitor, reference, parts),
-    labelled: await labelledIn(options, context, window, windowStartMs),
+    labelled: await labelledWindow(options, window, context.signal),
   };
 }
 
@@ -242,24 +235,6 @@ async function judge(
 function isHidden({ capture }: Monitor, column: string): boolean {
   const field = column.replace(/^output:/, "").replace(/\[\d+\]$/, "");
   return capture.drop.includes(field) || capture.hash.includes(field);
-}
-
-async function labelledIn(
-  { labels, blobs, workers }: RunOptions,
-  { signal }: JobContext<EvaluateSpec>,
-  window: CapturedWindow,
-  fromMs: number,
-): Promise<Labelled | null> {
-  const known = await labels.observedSince(fromMs);
-  if (known.length === 0) return null;
-  const keys = window.hours.flatMap((hour) => hour.blobs.map((blob) => blob.key));
-  return withFiles(blobs, keys, (files) =>
-    workers.run<LabelTask, Labelled>(
-      new URL("./labels/label.worker.ts", import.meta.url),
-      { files, labels: known },
-      { signal },
-    ),
-  );
 }
 
 async function finish(

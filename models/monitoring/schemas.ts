@@ -331,6 +331,11 @@ export type EvaluateSpec = z.infer<typeof EvaluateSpec>;
 export const NameParams = z.object({ name: MonitorName });
 export const AlertParams = z.object({ id: z.string().min(1).max(100) });
 export const PageQuery = z.object(pageQuery);
+export const WindowParams = z.object({
+  name: MonitorName,
+  windowEndMs: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+});
+export const VersionsQuery = z.object({ series: z.string().max(300).default("capture") });
 export const ResultsQuery = z.object({ ...pageQuery, series: z.string().max(300).optional() });
 export const LatestQuery = z.object({ series: z.string().max(300).optional() });
 export const ChartQuery = z.object({
@@ -370,6 +375,7 @@ export const MonitorPage = pageOf(Monitor);
 export const RevisionPage = pageOf(MonitorRevision);
 export const ResultPage = pageOf(MonitorResult);
 export const AlertPage = pageOf(Alert);
+export const ResultVersions = z.object({ items: z.array(MonitorResult) });
 export const SignalList = z.object({ items: z.array(SignalState) });
 
 export const CaptureStatus = z.object({

@@ -1,7 +1,6 @@
 import { sql } from "kysely";
 import type { Database } from "../../../shared/database/index.ts";
 import type { LabelInput } from "../schemas.ts";
-import type { LabelTask } from "./label.worker.ts";
 
 interface LabelTable {
   request_id: string;
@@ -16,8 +15,11 @@ interface Tables {
   monitoring_label: LabelTable;
 }
 
-/** The most labels that one run looks at; later ones win. */
-const mostLabels = 200_000;
+/** What was observed of one row of a prediction. */
+export interface Label {
+  readonly value: number | string | boolean;
+  readonly observedMs: number;
+}
 
 export type LabelStore = ReturnType<typeof createLabelStore>;
 
@@ -70,24 +72,34 @@ export function createLabelStore(database: Database) {
       return Number(numAffectedRows);
     },
 
-    /** Nothing is observed of a prediction before it was made. */
-    observedSince: async (fromMs: number): Promise<LabelTask["labels"]> => {
+    /** Whether anybody ever sent one that is still kept. */
+    any: async (): Promise<boolean> => {
+      const one = await database
+        .tables<Tables>()
+        .selectFrom("monitoring_label")
+        .select("request_id")
+        .limit(1)
+        .executeTakeFirst();
+      return one !== undefined;
+    },
+
+    /** The labels of some hundred requests, by request and row. */
+    ofRequests: async (
+      requestIds: readonly string[],
+    ): Promise<ReadonlyMap<string, ReadonlyMap<number, Label>>> => {
       const rows = await database
         .tables<Tables>()
         .selectFrom("monitoring_label")
         .selectAll()
-        .where("observed_ms", ">=", fromMs)
-        .orderBy("observed_ms", "desc")
-        .orderBy("request_id")
-        .orderBy("row_index")
-        .limit(mostLabels)
+        .where("request_id", "in", [...requestIds])
         .execute();
-      return rows.map((row) => ({
-        requestId: row.request_id,
-        rowIndex: row.row_index,
-        value: JSON.parse(row.value),
-        observedMs: row.observed_ms,
-      }));
+      const byRequest = new Map<string, Map<number, Label>>();
+      for (const row of rows) {
+        const ofRows = byRequest.get(row.request_id) ?? new Map<number, Label>();
+        byRequest.set(row.request_id, ofRows);
+        ofRows.set(row.row_index, { value: JSON.parse(row.value), observedMs: row.observed_ms });
+      }
+      return byRequest;
     },
   };
 }

@@ -207,12 +207,7 @@ export function createAlertStore(database: Database) {
 export async function moveSignals(trx: Transaction<AlertTables>, step: SignalStep): Promise<Moved> {
   const states = new Map<SignalName, SignalMemory>();
   const raised: RaisedAlert[] = [];
-  // Holds the monitor's row: what two windows add to the same memory must not be lost.
-  await trx
-    .updateTable("monitor")
-    .set((row) => ({ revision: row.ref("revision") }))
-    .where("name", "=", step.monitor)
-    .execute();
+  await holdMonitor(trx, step.monitor);
   for (const observation of step.observations) {
     const { monitor, series } = step;
     const { signal, value, threshold, outcome } = observation;
@@ -245,6 +240,15 @@ export async function moveSignals(trx: Transaction<AlertTables>, step: SignalSte
     if (alert !== null) raised.push(alert);
   }
   return { states, raised };
+}
+
+/** Holds the monitor's row until the end of the transaction: what two windows add to it must not be lost. */
+export async function holdMonitor(trx: Transaction<AlertTables>, monitor: string): Promise<void> {
+  await trx
+    .updateTable("monitor")
+    .set((row) => ({ revision: row.ref("revision") }))
+    .where("name", "=", monitor)
+    .execute();
 }
 
 /** @returns the alert if it was raised just now */

@@ -1,7 +1,13 @@
 import type { Transaction } from "kysely";
 import type { Database } from "../../../shared/database/index.ts";
 import type { MonitorResult } from "../schemas.ts";
-import { type AlertTables, moveSignals, type RaisedAlert, type SignalStep } from "./alert-store.ts";
+import {
+  type AlertTables,
+  holdMonitor,
+  moveSignals,
+  type RaisedAlert,
+  type SignalStep,
+} from "./alert-store.ts";
 
 interface ResultTable {
   monitor: string;
@@ -16,6 +22,8 @@ interface ResultTable {
 
 interface Tables extends AlertTables {
   monitor_result: ResultTable;
+  /** What results were before they were judged anew. */
+  monitor_result_history: ResultTable;
 }
 
 export type ResultStore = ReturnType<typeof createResultStore>;
@@ -27,14 +35,17 @@ export function createResultStore(database: Database) {
   return {
     /**
      * Stores a result and moves the signals, in one transaction. The same result again changes nothing; another one
-     * for the same window replaces it as its next version, and does not move signals a second time.
+     * for the same window is its next version, which counts from then on: the ones before stay as its history. Signals do
+     * not move a second time.
      *
      * @returns the alerts that were raised
      */
     record: (result: Omit<MonitorResult, "resultVersion">, step: SignalStep) =>
       database.transaction<Tables, readonly RaisedAlert[]>(async (trx) => {
+        const alerts = trx as unknown as Transaction<AlertTables>;
+        await holdMonitor(alerts, result.monitor);
         await writeResult(trx, result);
-        return (await moveSignals(trx as unknown as Transaction<AlertTables>, step)).raised;
+        return (await moveSignals(alerts, step)).raised;
       }),
 
     results: (
@@ -57,6 +68,22 @@ export function createResultStore(database: Database) {
         );
       }
       return query.orderBy("window_end_ms", "desc").orderBy("series").limit(limit).execute();
+    },
+
+    /** What a window was judged to be, the newest version first; at most a hundred of them. */
+    versions: async (monitor: string, series: string, windowEndMs: number): Promise<MonitorResult[]> => {
+      const of = (table: "monitor_result" | "monitor_result_history") =>
+        tables()
+          .selectFrom(table)
+          .select(["result", "result_version"])
+          .where("monitor", "=", monitor)
+          .where("series", "=", series)
+          .where("window_end_ms", "=", windowEndMs)
+          .orderBy("result_version", "desc")
+          .limit(maxVersions)
+          .execute();
+      const rows = [...(await of("monitor_result")), ...(await of("monitor_result_history"))];
+      return rows.slice(0, maxVersions).map((row) => JSON.parse(row.result));
     },
 
     /** The end of the newest captured window that was judged. */
@@ -85,6 +112,8 @@ export function createResultStore(database: Database) {
   };
 }
 
+const maxVersions = 100;
+
 export interface ResultPosition {
   readonly windowEndMs: number;
   readonly series: string;
@@ -97,13 +126,14 @@ async function writeResult(
   const { monitor, series, windowEndMs } = result;
   const before = await trx
     .selectFrom("monitor_result")
-    .select("result")
+    .selectAll()
     .where("monitor", "=", monitor)
     .where("series", "=", series)
     .where("window_end_ms", "=", windowEndMs)
     .executeTakeFirst();
   const known: MonitorResult | undefined = before && JSON.parse(before.result);
   if (known !== undefined && sameFindings(known, result)) return;
+  if (before !== undefined) await trx.insertInto("monitor_result_history").values(before).execute();
   const stored: MonitorResult = { ...result, resultVersion: (known?.resultVersion ?? 0) + 1 };
   const row = {
     monitor,

@@ -205,6 +205,26 @@ describe("a captured window", () => {
     });
   });
 
+  it("that ended while nobody was here is made up for, the oldest first, and asked for once", async () => {
+    const made = await ground();
+    await made.put("drift", { windowHours: 24, everyHours: 24 });
+    for (let day = 0; day < 3; day++) {
+      made.predictDay(0);
+      made.clock.advance(dayMs);
+    }
+    for (let round = 0; round < 3; round++) {
+      await made.timer("monitoring-evaluate");
+      await made.runner.drain();
+    }
+    const { items } = (await call(made.app, "GET", "/api/v1/monitors/drift/results")).body as {
+      items: MonitorResult[];
+    };
+    expect(items.map(({ drift }) => drift.verdict)).toEqual(["ok", "ok", "ok"]);
+    const ends = items.map(({ windowEndMs }) => windowEndMs);
+    expect([ends[0]! - ends[1]!, ends[1]! - ends[2]!]).toEqual([dayMs, dayMs]);
+    expect(items.map(({ resultVersion }) => resultVersion)).toEqual([1, 1, 1]);
+  });
+
   it("is judged twice and gives one result, which moves signals once", async () => {
     const { app, put, predictDay, evaluate, clock } = await ground();
     await put("drift");
@@ -577,6 +597,72 @@ describe("labels", () => {
       metric: "mean_absolute_error",
       value: 0.5,
     });
+  });
+
+  it("of classes are compared with the most probable one where a model gives probabilities alone", async () => {
+    const { app, put, serving, evaluate, clock } = await ground();
+    await put("labelled", { minimumRows: 1 });
+    const data = Float64Array.of(0.7, 0.2, 0.1, 0.1, 0.2, 0.7, 0.3, 0.4, 0.3);
+    serving.predict(
+      prediction({
+        requestId: "r",
+        atMs: clock(),
+        inputs: {},
+        outputs: { probabilities: { datatype: "FP64", shape: [3, 3], data } },
+      }),
+    );
+    const labels = [0, 2, 0].map((value, rowIndex) => ({
+      requestId: "r",
+      rowIndex,
+      value,
+      observedAt: clock() + 1,
+    }));
+    await call(app, "POST", "/api/v1/labels", { labels });
+    clock.advance(dayMs);
+    expect((await evaluate("labelled")).labelled).toMatchObject({
+      labels: 3,
+      metric: "error_rate",
+      value: 1 / 3,
+    });
+  });
+
+  it("of a quiet deployment count beside any number of newer ones of busy ones", async () => {
+    const { app, put, serving, evaluate, clock } = await ground();
+    await put("labelled", { minimumRows: 1 });
+    serving.predict(prediction({ requestId: "mine", atMs: clock(), outputs: { label: texts(["yes"]) } }));
+    const observedAt = clock();
+    await call(app, "POST", "/api/v1/labels", { labels: [{ requestId: "mine", value: "yes", observedAt }] });
+    for (let batch = 0; batch < 201; batch++) {
+      const labels = Array.from({ length: 1000 }, (_, i) => ({
+        requestId: `theirs-${batch}-${i}`,
+        value: "no",
+        observedAt: observedAt + 1000,
+      }));
+      expect((await call(app, "POST", "/api/v1/labels", { labels })).status).toBe(200);
+    }
+    clock.advance(dayMs);
+    expect((await evaluate("labelled")).labelled).toMatchObject({ labels: 1, coverage: 1, value: 0 });
+  }, 120_000);
+
+  it("that come late make a new version of the result, and the old one stays", async () => {
+    const { app, put, serving, evaluate, clock } = await ground();
+    await put("labelled", { minimumRows: 1 });
+    serving.predict(prediction({ requestId: "r", atMs: clock(), outputs: { label: texts(["yes"]) } }));
+    clock.advance(dayMs);
+    const { windowEndMs } = await evaluate("labelled");
+    await call(app, "POST", "/api/v1/labels", {
+      labels: [{ requestId: "r", value: "no", observedAt: clock() }],
+    });
+    await evaluate("labelled", { windowEndMs });
+    const path = `/api/v1/monitors/labelled/results/${windowEndMs}/versions`;
+    expect((await call(app, "GET", path)).body).toMatchObject({
+      items: [
+        { resultVersion: 2, labelled: { labels: 1, value: 1 } },
+        { resultVersion: 1, labelled: null },
+      ],
+    });
+    const missing = await call(app, "GET", `/api/v1/monitors/labelled/results/${windowEndMs + 1}/versions`);
+    expect(missing.status).toBe(404);
   });
 
   it("are refused when they say nothing", async () => {

@@ -83,6 +83,11 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     expect(await stored()).toMatchObject([{ resultVersion: 1, evaluatedMs: 1 }]);
     await store.record(result(hourMs, "capture", 2), step(hourMs));
     expect(await stored()).toMatchObject([{ resultVersion: 2, drift: { rows: 2 } }]);
+    const versions = await store.versions("drift", "capture", hourMs);
+    expect(versions).toMatchObject([
+      { resultVersion: 2, drift: { rows: 2 } },
+      { resultVersion: 1, drift: { rows: 1 } },
+    ]);
     expect(await store.lastWindowEnd("drift", "capture")).toBe(hourMs);
     expect(await createAlertStore(base).signals("drift")).toMatchObject([
       { state: "pending", recent: ["bad"] },
@@ -185,10 +190,10 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     expect(await store.upsert(label(1), 1)).toBe(1);
     expect(await store.upsert(label(1), 2)).toBe(0);
     expect(await store.upsert(label("one", "1970-01-01T00:00:02Z"), 3)).toBe(1);
-    expect(await store.observedSince(0)).toEqual([
-      { requestId: "r", rowIndex: 0, value: "one", observedMs: 2000 },
-    ]);
-    expect(await store.observedSince(2001)).toEqual([]);
+    expect(await store.ofRequests(["r", "s"])).toEqual(
+      new Map([["r", new Map([[0, { value: "one", observedMs: 2000 }]])]]),
+    );
+    expect(await store.any()).toBe(true);
   });
 
   it("remove labels of old predictions, some at a time", async () => {
@@ -204,6 +209,6 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     expect(await store.deleteBefore(1000, 10)).toBe(0);
     expect(await store.deleteBefore(3000, 3)).toBe(3);
     expect(await store.deleteBefore(3000, 3)).toBe(1);
-    expect((await store.observedSince(0)).map(({ rowIndex }) => rowIndex)).toEqual([3]);
+    expect([...((await store.ofRequests(["r"])).get("r")?.keys() ?? [])]).toEqual([3]);
   });
 });

@@ -120,6 +120,7 @@ export const MinimisationBody = z.strictObject({
   files: programShape.files,
   entry: z
     .string()
+    .max(500)
     .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/, "must be the name of a callable")
     .describe("A Q# callable `(parameters : Double[], shots : Int) : Double`"),
   initial: z

@@ -63,7 +63,13 @@ export const MonitorSpec = z.strictObject({
     ])
     .default({ kind: "training" })
     .describe("What windows are held against: the profile that training left with the version, or a dataset"),
-  columns: z.array(z.string().min(1)).min(1).max(1000).nullable().default(null).describe("null: all"),
+  columns: z
+    .array(z.string().min(1).max(500))
+    .min(1)
+    .max(1000)
+    .nullable()
+    .default(null)
+    .describe("null: all"),
   windowHours: z
     .int()
     .min(1)
@@ -123,8 +129,12 @@ export const MonitorSpec = z.strictObject({
   capture: z
     .strictObject({
       sampleRate: z.number().min(0).max(1).default(1).describe("Share of requests; errors are always kept"),
-      drop: z.array(z.string()).max(1000).default([]).describe("Fields that are not written down"),
-      hash: z.array(z.string()).max(1000).default([]).describe("Fields of which only a keyed hash is kept"),
+      drop: z.array(z.string().max(500)).max(1000).default([]).describe("Fields that are not written down"),
+      hash: z
+        .array(z.string().max(500))
+        .max(1000)
+        .default([])
+        .describe("Fields of which only a keyed hash is kept"),
     })
     .default({ sampleRate: 1, drop: [], hash: [] }),
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import { type Comparison, comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
+import { type Comparison, comparisonsOf, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
 import { checkModelName, checkTag } from "./names.ts";
 import type { SearchModels } from "./schemas.ts";
@@ -199,14 +199,15 @@ export async function searchModels(
     order.push(...orderOf(["name"], modelTarget));
   }
   const store = storeOf(context);
-  const { ids, ...rest } = await searchModelIds(store, {
+  const page = await searchModelIds(store, {
     comparisons,
     withPrompts: asksForPrompts(comparisons),
     order,
     limit: request.max_results,
     pageToken: request.page_token,
   });
-  return { models: await loadModels(store, ids.map(String)), ...rest };
+  const { rows, ...rest } = await loadPage(page, (ids) => loadModels(store, ids.map(String)));
+  return { models: rows, ...rest };
 }
 
 /** Prompts are left out of searches unless the filter asks for them, as in MLflow. */

@@ -8,7 +8,7 @@ export function checkModelName(name: string, field = "name"): void {
   if (/[/:]/.test(name))
     throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`, { field });
   checkPathLike(name, field);
-  checkLength(name, 256, field);
+  checkLength(name, limits.modelName, field);
 }
 
 /** @throws invalid for a name that an alias cannot have. */

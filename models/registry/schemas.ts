@@ -1,48 +1,61 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../../shared/http/index.ts";
-import { flag, keyValue, list, pageSize, requiredText, text } from "../../shared/mlflow/index.ts";
+import {
+  flag,
+  keyValue,
+  limits,
+  list,
+  longText,
+  pageSize,
+  requiredText,
+  requiredTextOf,
+  text,
+  textOf,
+} from "../../shared/mlflow/index.ts";
 import { eventKinds } from "./events.ts";
 
 /** The requests of MLflow's registry API (mlflow/protos/model_registry.proto). Answers are written by `wire.ts`. */
 
 const model = z.object({ name: requiredText });
 const version = model.extend({ version: requiredText });
+const description = textOf(limits.description);
+const pairs = list(keyValue, { max: limits.pairs });
 const search = (size: z.ZodType<number>) =>
   z.object({
-    filter: text.optional(),
+    filter: textOf(limits.filter).optional(),
     max_results: size,
     order_by: list(text, { query: true }),
     page_token: text.optional(),
   });
 
-export const CreateModel = model.extend({ description: text.default(""), tags: list(keyValue) });
+export const CreateModel = model.extend({ description: description.default(""), tags: pairs });
 export const GetModel = model;
-export const UpdateModel = model.extend({ description: text.default("") });
+export const UpdateModel = model.extend({ description: description.default("") });
 export const RenameModel = model.extend({ new_name: requiredText });
 export const SearchModels = search(pageSize(1000).default(100));
 export const LatestVersions = model.extend({ stages: list(text, { query: true }) });
-export const SetModelTag = model.extend({ key: requiredText, value: text.default("") });
+export const SetModelTag = model.extend({ key: requiredText, value: longText.default("") });
 export const DeleteModelTag = model.extend({ key: requiredText });
 export const GetAlias = model.extend({ alias: requiredText });
 export const SetAlias = version.extend({ alias: requiredText });
 
 export const CreateVersion = model.extend({
-  source: requiredText,
+  source: requiredTextOf(limits.location),
   run_id: text.default(""),
-  run_link: text.default(""),
-  description: text.default(""),
+  run_link: textOf(limits.location).default(""),
+  description: description.default(""),
   model_id: text.default(""),
-  tags: list(keyValue),
+  tags: pairs,
 });
 export const GetVersion = version;
 export const GetVersionFile = version.extend({ path: requiredText });
-export const UpdateVersion = version.extend({ description: text.optional() });
+export const UpdateVersion = version.extend({ description: description.optional() });
 export const TransitionStage = version.extend({
   stage: requiredText,
   archive_existing_versions: flag.default(false),
 });
 export const SearchVersions = search(pageSize(200_000).default(10_000));
-export const SetVersionTag = version.extend({ key: requiredText, value: text.default("") });
+export const SetVersionTag = version.extend({ key: requiredText, value: longText.default("") });
 export const DeleteVersionTag = version.extend({ key: requiredText });
 
 /** Ketline's own: the history. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import { comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
+import { comparisonsOf, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
 import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";
@@ -271,14 +271,15 @@ export async function searchVersions(
   if (!named.includes("name")) order.push(...orderOf(["name ASC"], versionTarget));
   if (!named.includes("version_number")) order.push(...orderOf(["version_number DESC"], versionTarget));
   const store = storeOf(context);
-  const { ids, ...rest } = await searchVersionIds(store, {
+  const page = await searchVersionIds(store, {
     comparisons,
     withPrompts: asksForPrompts(comparisons),
     order,
     limit: request.max_results,
     pageToken: request.page_token,
   });
-  return { versions: await loadVersions(store, ids.map(String)), ...rest };
+  const { rows, ...rest } = await loadPage(page, (ids) => loadVersions(store, ids.map(String)));
+  return { versions: rows, ...rest };
 }
 
 /** A change of one version; `event` names it. */

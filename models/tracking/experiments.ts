@@ -6,6 +6,7 @@ import {
   checkLength,
   comparisonsOf,
   limits,
+  loadPage,
   orderOf,
   type ViewType,
 } from "../../shared/mlflow/index.ts";
@@ -231,14 +232,15 @@ export async function searchExperiments(
 ): Promise<{ readonly experiments: readonly ExperimentWithTags[]; readonly nextPageToken?: string }> {
   const store = storeOf(context);
   const items = request.order_by.length === 0 ? ["creation_time DESC"] : request.order_by;
-  const { ids, ...rest } = await searchExperimentIds(store, {
+  const page = await searchExperimentIds(store, {
     stages: stagesOfView(request.view_type),
     comparisons: comparisonsOf(request.filter, experimentTarget),
     order: orderOf(items, experimentTarget),
     limit: request.max_results,
     pageToken: request.page_token,
   });
-  return { experiments: await loadExperiments(store, ids.map(Number)), ...rest };
+  const { rows, ...rest } = await loadPage(page, (ids) => loadExperiments(store, ids.map(Number)));
+  return { experiments: rows, ...rest };
 }
 
 function checkExperimentTag({ key, value }: KeyValue): void {
@@ -255,7 +257,7 @@ function checkActive(experiment: Experiment): void {
 
 /** The server never touches the place, but clients that are told of it would. */
 function checkArtifactLocation(location: string): void {
-  checkLength(location, 2048, "artifact_location");
+  checkLength(location, limits.location, "artifact_location");
   if (location.startsWith("runs:")) {
     throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
   }

@@ -7,6 +7,7 @@ import {
   checkLength,
   comparisonsOf,
   limits,
+  loadPage,
   type OrderItem,
   orderItem,
   truncate,
@@ -219,7 +220,7 @@ export async function searchLoggedModels(
   const experimentIds = request.experiment_ids.map(experimentNumber);
   if (experimentIds.length === 0) return { models: [] };
   const store = storeOf(context);
-  const { ids, ...rest } = await searchLoggedModelIds(store, {
+  const page = await searchLoggedModelIds(store, {
     experimentIds,
     comparisons,
     datasets: request.datasets.map(({ dataset_name, dataset_digest }) => ({
@@ -230,7 +231,8 @@ export async function searchLoggedModels(
     limit: request.max_results,
     pageToken: request.page_token,
   });
-  return { models: await loadLoggedModels(store, ids.map(String)), ...rest };
+  const { rows, ...rest } = await loadPage(page, (ids) => loadLoggedModels(store, ids.map(String)));
+  return { models: rows, ...rest };
 }
 
 function orderFrom(items: z.infer<typeof SearchLoggedModels>["order_by"]): OrderItem[] {

@@ -199,7 +199,9 @@ async function writeTags(store: Store, runId: string, tags: readonly KeyValue[])
   const kept = tags.filter(({ key, value }) => key !== runNameTag || value !== "");
   await upsertTags(store, runId, kept);
   const name = kept.findLast(({ key }) => key === runNameTag)?.value;
-  if (name !== undefined) await updateRun(store, runId, { name });
+  if (name === undefined) return;
+  checkLength(name, limits.runName, runNameTag);
+  await updateRun(store, runId, { name });
 }
 
 const belongsToModel = (metric: MetricFields) => metric.model_id !== undefined && metric.model_id !== "";

@@ -14,7 +14,10 @@ import type { MetricRow } from "./store/tables.ts";
 
 export type RunMetric = MetricRow & { readonly run_id: string };
 
-/** All values of one metric, by time, step and value. Without `max_results` the whole history. @throws notFound. */
+/** About 25 MB of JSON; clients that do not say how many they want get the rest by its token. */
+const maxHistory = 250_000;
+
+/** The values of one metric, by time, step and value. @throws notFound. */
 export async function getHistory(
   context: TrackingContext,
   request: z.infer<typeof GetHistory>,
@@ -22,12 +25,12 @@ export async function getHistory(
   const store = storeOf(context);
   const after = readPageToken(request.page_token, ["integer", "integer", "number", "integer"]);
   await requireRun(store, request.run_id);
-  const limit = request.max_results;
+  const limit = Math.min(request.max_results ?? maxHistory, maxHistory);
   const rows = await selectHistory(store, request.run_id, request.metric_key, {
-    ...(limit === undefined ? {} : { limit: limit + 1 }),
+    limit: limit + 1,
     after: after as HistoryPosition | undefined,
   });
-  if (limit === undefined || rows.length <= limit) return { metrics: rows };
+  if (rows.length <= limit) return { metrics: rows };
   const metrics = rows.slice(0, limit);
   const last = metrics.at(-1);
   if (last === undefined) return { metrics };

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/actor.ts";
-import { comparisonsOf, orderOf } from "../../shared/mlflow/index.ts";
+import { checkLength, comparisonsOf, limits, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
 import { requireActiveExperiment, stagesOfView } from "./experiments.ts";
 import { checkRunId, checkTag, experimentNumber, randomName, runNameTag } from "./names.ts";
@@ -36,6 +36,7 @@ export async function createRun(
     );
   }
   const name = run.name || named || randomName();
+  checkLength(name, limits.runName, "run_name");
   const allTags = [...tags.filter(({ key }) => key !== runNameTag), { key: runNameTag, value: name }];
   const runId = run.runId ?? randomUUID().replaceAll("-", "");
   const row = await transact(context, async (store): Promise<RunRow> => {
@@ -165,7 +166,7 @@ export async function searchRuns(
     order.push(...orderOf(["start_time DESC"], runTarget));
   }
   const store = storeOf(context);
-  const { ids, ...rest } = await searchRunIds(store, {
+  const page = await searchRunIds(store, {
     experimentIds,
     stages: stagesOfView(request.run_view_type),
     comparisons,
@@ -173,5 +174,6 @@ export async function searchRuns(
     limit: request.max_results,
     pageToken: request.page_token,
   });
-  return { runs: await loadRuns(store, ids.map(String)), ...rest };
+  const { rows, ...rest } = await loadPage(page, (ids) => loadRuns(store, ids.map(String)));
+  return { runs: rows, ...rest };
 }

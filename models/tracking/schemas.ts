@@ -6,10 +6,13 @@ import {
   int32,
   int64,
   keyValue,
+  limits,
   list,
+  longText,
   pageSize,
   requiredText,
   text,
+  textOf,
   viewType,
 } from "../../shared/mlflow/index.ts";
 import { loggedModelStatuses } from "./store/tables.ts";
@@ -19,46 +22,49 @@ import { loggedModelStatuses } from "./store/tables.ts";
 const runId = z.object({ run_id: requiredText });
 const experimentId = z.object({ experiment_id: requiredText });
 const page = { page_token: text.optional() };
+const filter = textOf(limits.filter).optional();
+const pairs = list(keyValue, { max: limits.pairs });
+const ids = list(text, { max: limits.ids });
 
 export const CreateExperiment = z.object({
   name: requiredText,
   artifact_location: text.optional(),
-  tags: list(keyValue),
+  tags: pairs,
 });
 export const GetExperiment = experimentId;
 export const GetExperimentByName = z.object({ experiment_name: requiredText });
 export const UpdateExperiment = experimentId.extend({ new_name: requiredText });
-export const SetExperimentTag = experimentId.extend({ key: requiredText, value: text.default("") });
+export const SetExperimentTag = experimentId.extend({ key: requiredText, value: longText.default("") });
 export const DeleteExperimentTag = experimentId.extend({ key: requiredText });
 export const SearchExperiments = z.object({
   // 0 is what a query without it gives, and not a page size.
   max_results: int64.default(0).refine((value) => value >= 1 && value <= 50_000, {
     error: "it must be a positive integer of at most 50000",
   }),
-  filter: text.optional(),
+  filter,
   order_by: list(text, { query: true }),
   view_type: viewType.default("ACTIVE_ONLY"),
   ...page,
 });
-export const SearchDatasets = z.object({ experiment_ids: list(text) });
+export const SearchDatasets = z.object({ experiment_ids: ids });
 
 export const runStatus = enumeration({ RUNNING: 1, SCHEDULED: 2, FINISHED: 3, FAILED: 4, KILLED: 5 });
 export const CreateRun = z.object({
   experiment_id: text.default(""),
-  user_id: text.default(""),
-  run_name: text.default(""),
+  user_id: textOf(limits.userId).default(""),
+  run_name: textOf(limits.runName).default(""),
   start_time: int64.optional(),
-  tags: list(keyValue),
+  tags: pairs,
 });
 export const UpdateRun = runId.extend({
   status: runStatus.optional(),
   end_time: int64.optional(),
-  run_name: text.optional(),
+  run_name: textOf(limits.runName).optional(),
 });
 export const RunOnly = runId;
-export const SetTag = runId.extend({ key: requiredText, value: text.default("") });
+export const SetTag = runId.extend({ key: requiredText, value: longText.default("") });
 export const DeleteTag = runId.extend({ key: requiredText });
-export const LogParam = runId.extend({ key: requiredText, value: text.default("") });
+export const LogParam = runId.extend({ key: requiredText, value: longText.default("") });
 
 const metric = z.object({
   key: requiredText,
@@ -66,12 +72,18 @@ const metric = z.object({
   timestamp: int64,
   step: int64.default(0),
   model_id: text.optional(),
-  dataset_name: text.optional(),
-  dataset_digest: text.optional(),
+  dataset_name: textOf(limits.dataset.name).optional(),
+  dataset_digest: textOf(limits.dataset.digest).optional(),
 });
 export type MetricFields = z.infer<typeof metric>;
 export const LogMetric = metric.extend({ run_id: requiredText });
-export const LogBatch = runId.extend({ metrics: list(metric), params: list(keyValue), tags: list(keyValue) });
+/** How many of each is refused in MLflow's own words. */
+const batch = { max: limits.ids };
+export const LogBatch = runId.extend({
+  metrics: list(metric, batch),
+  params: list(keyValue, batch),
+  tags: list(keyValue, batch),
+});
 
 const datasetInput = z.object({
   tags: list(keyValue),
@@ -79,9 +91,9 @@ const datasetInput = z.object({
     name: requiredText,
     digest: requiredText,
     source_type: requiredText,
-    source: requiredText,
-    schema: text.optional(),
-    profile: text.optional(),
+    source: longText.refine((value) => value !== "", { error: "missing" }),
+    schema: longText.optional(),
+    profile: longText.optional(),
   }),
 });
 export type DatasetInput = z.infer<typeof datasetInput>;
@@ -90,13 +102,17 @@ export const LogInputs = runId.extend({
   models: list(z.object({ model_id: requiredText })),
 });
 export const LogOutputs = runId.extend({
-  models: z.array(z.object({ model_id: requiredText, step: int64.default(0) })),
+  models: z
+    .array(z.object({ model_id: requiredText, step: int64.default(0) }))
+    .max(limits.entries, `at most ${limits.entries} entries are taken`),
 });
-export const LogModel = runId.extend({ model_json: requiredText });
+export const LogModel = runId.extend({
+  model_json: longText.refine((value) => value !== "", { error: "missing" }),
+});
 
 export const SearchRuns = z.object({
-  experiment_ids: list(text),
-  filter: text.optional(),
+  experiment_ids: ids,
+  filter,
   run_view_type: viewType.default("ACTIVE_ONLY"),
   max_results: pageSize(50_000).default(1000),
   order_by: list(text),
@@ -132,7 +148,7 @@ export const CompleteUpload = z.object({
   path: requiredText,
   upload_id: requiredText,
   // The URL of each part comes back as well, and is not needed.
-  parts: list(z.object({ part_number: int64, etag: text.default("") })),
+  parts: list(z.object({ part_number: int64, etag: text.default("") }), { max: limits.ids }),
 });
 export const AbortUpload = z.object({ path: requiredText, upload_id: requiredText });
 export const GetArtifact = runId.extend({ path: requiredText });
@@ -140,10 +156,10 @@ export const GetArtifact = runId.extend({ path: requiredText });
 const modelId = z.object({ model_id: requiredText });
 export const CreateLoggedModel = experimentId.extend({
   name: text.optional(),
-  model_type: text.default(""),
+  model_type: textOf(limits.modelType).default(""),
   source_run_id: text.default(""),
-  params: list(keyValue),
-  tags: list(keyValue),
+  params: pairs,
+  tags: pairs,
 });
 export const ModelOnly = modelId;
 export const GetLoggedModel = modelId.extend({ allow_deleted: flag.default(false) });
@@ -154,9 +170,9 @@ export const DeleteLoggedModelTag = modelId.extend({ tag_key: requiredText });
 export const LogLoggedModelParams = modelId.extend({ params: list(keyValue) });
 export const ListLoggedModelArtifacts = modelId.extend({ artifact_directory_path: text.optional() });
 export const SearchLoggedModels = z.object({
-  experiment_ids: list(text),
-  filter: text.optional(),
-  datasets: list(z.object({ dataset_name: requiredText, dataset_digest: text.optional() })),
+  experiment_ids: ids,
+  filter,
+  datasets: list(z.object({ dataset_name: requiredText, dataset_digest: text.optional() }), { max: 100 }),
   // MLflow documents at most 100, and its server takes more.
   max_results: pageSize(1000).default(50),
   order_by: list(

@@ -49,6 +49,7 @@ const Target = z
 
 const Instant = z
   .string()
+  .max(40)
   .refine(
     (text) =>
       /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$/.test(text) &&

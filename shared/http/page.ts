@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { countWithinSize } from "../answer-size.ts";
 import { invalid } from "../errors.ts";
 
 /** The query of every list of Ketline's own API. */
@@ -39,7 +40,7 @@ export function decodeCursor<Position>(
 }
 
 /**
- * One page from a list that was asked for one item more than the limit.
+ * One page from a list that was asked for one item more than the limit; fewer where they are large.
  *
  * @param positionOf what the next page starts after
  */
@@ -49,8 +50,9 @@ export function page<Item, Shown>(
   show: (item: Item) => Shown,
   positionOf: (last: Item) => unknown,
 ): { items: Shown[]; nextCursor?: string } {
-  const items = found.slice(0, limit);
-  const last = items.at(-1);
-  const more = found.length > limit && last !== undefined;
-  return { items: items.map(show), ...(more ? { nextCursor: encodeCursor(positionOf(last)) } : {}) };
+  const shown = found.slice(0, limit).map(show);
+  const items = shown.slice(0, countWithinSize(shown));
+  const last = found[items.length - 1];
+  const more = found.length > items.length && last !== undefined;
+  return { items, ...(more ? { nextCursor: encodeCursor(positionOf(last)) } : {}) };
 }

@@ -93,6 +93,8 @@ export interface RouteSpec<Params, Query, Body> {
   readonly query?: z.ZodType<Query>;
   /** A schema for a JSON body; `stream` leaves `request.body` to the handler. No body is read without it. */
   readonly body?: z.ZodType<Body> | "stream";
+  /** What the handler reads itself, from the query of a GET or else from a JSON body; not enforced here. */
+  readonly accepts?: z.ZodType;
   /** The most bytes that a JSON body may have; 1 MiB by default. */
   readonly maxBodyBytes?: number;
   /** 30 s by default; 0 for no limit (streams, hot paths that keep their own). */

@@ -1,16 +1,30 @@
 import { z } from "zod";
+import { limits } from "./bounds.ts";
+import { lengthOf } from "./names.ts";
 
 /**
  * The field types of MLflow's requests, as protobuf's JSON reading takes them: int64 and double also as strings, as the
  * query of a GET sends them; null means unset (the reader drops it before the schema sees it).
  */
 
-/** A string field that need not be there. */
-export const text = z.string("a string is expected");
+/** A string field that need not be there. @param maxLength in characters, not in UTF-16's units */
+export const textOf = (maxLength: number) =>
+  z
+    .string("a string is expected")
+    .refine((value) => value.length <= maxLength || lengthOf(value) <= maxLength, {
+      error: `it exceeds the maximum length of ${maxLength} characters`,
+    })
+    .meta({ maxLength });
 /** A string field that must be there: an empty one counts as missing, because protobuf cannot tell them apart. */
-export const requiredText = text.refine((value) => value !== "", { error: "missing" });
+export const requiredTextOf = (maxLength: number) =>
+  textOf(maxLength).refine((value) => value !== "", { error: "missing" });
 
-const integerText = /^[+-]?\d+$/;
+export const text = textOf(limits.text);
+export const requiredText = requiredTextOf(limits.text);
+/** What is cut, or refused in MLflow's words, by whoever reads it; the body is its bound. */
+export const longText = textOf(limits.dataset.profile);
+
+const integerText = /^[+-]?\d{1,30}$/;
 
 /** int64, of which the safe integers are taken. */
 export const int64 = z
@@ -30,7 +44,7 @@ const named: ReadonlyMap<string, number> = new Map([
 
 /** A double; NaN and the infinities travel as strings. */
 export const double = z
-  .union([z.number(), z.string()], "a number is expected")
+  .union([z.number(), z.string().max(500)], "a number is expected")
   .transform((value, context) => {
     if (typeof value === "number") return value;
     const number = named.get(value) ?? (value.trim() === "" ? undefined : Number(value));
@@ -50,16 +64,20 @@ export const flag = z.union(
   "true or false is expected",
 );
 
-/** A repeated field; absent is empty. A GET sends one value as itself. */
-export const list = <Item extends z.ZodType>(item: Item, options: { readonly query?: boolean } = {}) => {
-  const items = z.array(item, "a list is expected").default([]);
+/** A repeated field; absent is empty. A GET sends one value as itself. @param options.max entries; 1000 by default */
+export const list = <Item extends z.ZodType>(
+  item: Item,
+  options: { readonly query?: boolean; readonly max?: number } = {},
+) => {
+  const max = options.max ?? limits.entries;
+  const items = z.array(item, "a list is expected").max(max, `at most ${max} entries are taken`).default([]);
   return options.query === true
     ? z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), items)
     : items;
 };
 
 /** `{key, value}`, MLflow's form of maps. A tag or parameter without a value has the empty one. */
-export const keyValue = z.object({ key: requiredText, value: text.default("") });
+export const keyValue = z.object({ key: requiredText, value: longText.default("") });
 
 /** A page size. @param max the largest that MLflow takes */
 export const pageSize = (max: number) =>

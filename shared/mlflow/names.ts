@@ -1,22 +1,6 @@
 import path from "node:path";
 import { invalid } from "../errors.ts";
-
-/** What MLflow takes (mlflow/utils/validation.py). Lengths are in characters. */
-export const limits = {
-  key: 250,
-  paramValue: 6000,
-  tagValue: 8000,
-  experimentName: 500,
-  experimentTagValue: 20_000,
-  registryTagValue: 100_000,
-  aliasName: 255,
-  metricsPerBatch: 1000,
-  paramsPerBatch: 100,
-  tagsPerBatch: 100,
-  entitiesPerBatch: 1000,
-  dataset: { name: 500, digest: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 },
-  inputTag: { key: 255, value: 500 },
-} as const;
+import { limits } from "./bounds.ts";
 
 const keyPattern = /^[/\p{L}\p{N}_.\- :]*$/u;
 const badCharacters =
@@ -60,14 +44,17 @@ export function truncate(value: string, limit: number): string {
   return value.length > limit && lengthOf(value) > limit ? [...value].slice(0, limit).join("") : value;
 }
 
-function lengthOf(value: string): number {
+export function lengthOf(value: string): number {
   let length = 0;
   for (const _ of value) length++;
   return length;
 }
 
 export function invalidValue(field: string, value: unknown, problem: string) {
-  return invalid(`Invalid value ${JSON.stringify(value)} for parameter '${field}' supplied: ${problem}`, {
-    field,
-  });
+  return invalid(
+    `Invalid value ${JSON.stringify(value)?.slice(0, 1000)} for parameter '${field}' supplied: ${problem}`,
+    {
+      field,
+    },
+  );
 }

@@ -28,6 +28,7 @@ export function mlflowRoute<Request>(spec: MlflowRouteSpec<Request>): Route[] {
       role: spec.role,
       summary: spec.summary,
       tag: "MLflow",
+      accepts: spec.request,
       responses: { 200: { description: "As MLflow's REST API describes it" } },
       handle: async (call) =>
         json(await spec.handle(await readRequest(spec.request, call, spec.maxBodyBytes), call)),

@@ -1,10 +1,10 @@
 import { invalid } from "../../../shared/errors.ts";
-import { checkLength } from "../../../shared/mlflow/index.ts";
+import { checkLength, limits } from "../../../shared/mlflow/index.ts";
 import { refusalOf } from "./sending.ts";
 
 /** What MLflow takes for a webhook (mlflow/utils/validation.py), and bounds where it has none. */
 
-const longest = { url: 2000, description: 1000, secret: 1000 } as const;
+const longest = limits.webhook;
 
 /** @throws invalid. */
 export function checkWebhookName(name: string): void {

@@ -7,7 +7,7 @@ import { actionNumbers, entityNumbers, webhookEvents } from "./webhook-events.ts
 /** The requests of MLflow's webhooks (mlflow/protos/webhooks.proto). The answers are written by `wire.ts`. */
 
 const event = z.object({ entity: enumeration(entityNumbers), action: enumeration(actionNumbers) });
-const events = z.array(event, "a list is expected");
+const events = z.array(event, "a list is expected").max(100, "at most 100 events are taken");
 const status = enumeration({ ACTIVE: 1, DISABLED: 2 });
 
 export const CreateWebhook = z.object({

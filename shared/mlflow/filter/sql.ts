@@ -1,4 +1,5 @@
 import { type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
+import { jsonSize, maxAnswerBytes } from "../../answer-size.ts";
 import type { SqlDialect } from "../../database/index.ts";
 import { type KeyKind, type KeyPart, pageToken, readPageToken } from "../page-token.ts";
 import type { DatasetRef, OrderItem } from "./order.ts";
@@ -21,6 +22,36 @@ export interface SearchPage {
   /** In order. */
   readonly ids: readonly KeyPart[];
   readonly nextPageToken?: string;
+  /** For the next page when this one ends early, after so many ids. */
+  tokenAfter(count: number): string;
+}
+
+/** Rows are loaded a few at first, to see how large they are, and then as many as that allows. */
+const firstPortion = 25;
+const largestPortion = 1000;
+
+/**
+ * Loads what a page found, in portions, and ends the page early where its answer becomes too large.
+ *
+ * @param load gives the rows of ids, in their order, and may leave out what is gone by now
+ */
+export async function loadPage<Row>(
+  { ids, nextPageToken, tokenAfter }: SearchPage,
+  load: (ids: readonly KeyPart[]) => Promise<readonly Row[]>,
+): Promise<{ readonly rows: readonly Row[]; readonly nextPageToken?: string }> {
+  const rows: Row[] = [];
+  let size = 0;
+  for (let start = 0, count = firstPortion; start < ids.length; ) {
+    const portion = await load(ids.slice(start, start + count));
+    start += count;
+    for (const row of portion) size += jsonSize(row);
+    rows.push(...portion);
+    if (start >= ids.length) break;
+    if (size > maxAnswerBytes) return { rows, nextPageToken: tokenAfter(start) };
+    const bearable = Math.floor(((maxAnswerBytes - size) * start) / Math.max(size, 1));
+    count = Math.min(largestPortion, Math.max(1, bearable));
+  }
+  return nextPageToken === undefined ? { rows } : { rows, nextPageToken };
 }
 
 /**
@@ -57,9 +88,10 @@ export async function searchIds(db: QueryExecutorProvider, search: Search): Prom
   const partsOf = (row: Record<string, KeyPart>) => keys.map((_, index) => row[`k${index}`] ?? "");
   const ids = page.map((row) => partsOf(row).at(-1) ?? "");
   const last = page.at(-1);
+  const tokenAfter = (count: number) => pageToken(partsOf(page[count - 1] ?? {}));
   return rows.length > search.limit && last !== undefined
-    ? { ids, nextPageToken: pageToken(partsOf(last)) }
-    : { ids };
+    ? { ids, tokenAfter, nextPageToken: pageToken(partsOf(last)) }
+    : { ids, tokenAfter };
 }
 
 /** `column in (…)` with one parameter however many values there are, so that the statement stays the same. */

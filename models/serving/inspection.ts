@@ -1,28 +1,27 @@
-import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { lstat, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { create } from "@bufbuild/protobuf";
-import {
-  type ModelProto,
-  type NodeProto,
-  OperatorSetIdProtoSchema,
-  TensorProto_DataType,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-} from "onnx-buf";
 import { invalid, tooLarge } from "../../shared/errors.ts";
 import {
-  decodeModel,
-  encodeModel,
+  appended,
+  type ByteSource,
+  type Edit,
+  fieldBytes,
+  fileSource,
   mlDomain,
   modelExternalData,
-  modelMetadata,
   modelOperators,
-  node,
+  modelTags,
+  numberBytes,
+  type OnnxModel,
+  opsetTags,
+  readModel,
+  spliced,
 } from "../../shared/onnx/index.ts";
 import { type MlModel, readMlModel } from "./mlmodel.ts";
 import { keepsRowsApart } from "./row-operators.ts";
+import { replaceZipMaps } from "./zip-maps.ts";
 
 export interface InspectionLimits {
   /** Of the model and its external data. */
@@ -56,22 +55,60 @@ export async function inspectModel(directory: string, limits: InspectionLimits):
   const file = await findModelFile(directory, mlModel);
   const { size } = await lstat(file);
   if (size > limits.maxFileBytes) throw tooLargeModel(size, limits.maxFileBytes);
-  const model = decodeModel(await readFile(file));
-  const nodeCount = checkOperators(model, limits.maxNodes);
-  const fileBytes = size + (await externalBytes(model, path.dirname(file)));
-  if (fileBytes > limits.maxFileBytes) throw tooLargeModel(fileBytes, limits.maxFileBytes);
-  const bounded = isBounded(model);
-  const unranked = unrankedNames(model);
-  const classLabels = replaceZipMaps(model);
-  const rowWise = keepsRowsApart(model);
-  let servedFile = file;
-  if (Object.keys(classLabels).length > 0) {
-    servedFile = path.join(path.dirname(file), "ketline-served.onnx");
-    await writeFile(servedFile, encodeModel(model));
+  const opened = openSync(file, "r");
+  try {
+    const source = fileSource(opened);
+    const model = readModel(source);
+    const nodeCount = checkOperators(model, limits.maxNodes);
+    const fileBytes = size + (await externalBytes(model, path.dirname(file)));
+    if (fileBytes > limits.maxFileBytes) throw tooLargeModel(fileBytes, limits.maxFileBytes);
+    const bounded = isBounded(model);
+    const unranked = unrankedNames(model);
+    const { edits, classLabels } = replaceZipMaps(model, source);
+    const rowWise = keepsRowsApart(model);
+    const servedFile = edits.length === 0 ? file : writeServed(file, source, [...edits, ...opsetFor(model)]);
+    const metadata = Object.fromEntries(model.metadata);
+    return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, bounded, rowWise, unranked };
+  } finally {
+    closeSync(opened);
   }
-  const metadata = Object.fromEntries(modelMetadata(model));
-  return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, bounded, rowWise, unranked };
 }
+
+/**
+ * Writes the changed copy beside the model, so that it finds its external data. Under another name first: another
+ * process may read the copy at this moment.
+ *
+ * @returns its path
+ */
+function writeServed(file: string, source: ByteSource, edits: readonly Edit[]): string {
+  const servedFile = path.join(path.dirname(file), servedName);
+  const partial = `${servedFile}.${randomUUID()}`;
+  try {
+    const written = openSync(partial, "wx");
+    try {
+      for (const piece of spliced(source, edits)) writeAll(written, piece);
+    } finally {
+      closeSync(written);
+    }
+    renameSync(partial, servedFile);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+  return servedFile;
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.byteLength; ) at += writeSync(file, bytes, at);
+}
+
+/** What is put in needs the standard operators, which a model of others may not name. */
+function opsetFor({ opsets, span }: OnnxModel): Edit[] {
+  if (opsets.has("")) return [];
+  const opset = fieldBytes(modelTags.opsetImport, numberBytes(opsetTags.version, 15));
+  return [appended(span, opset)];
+}
+
+const servedName = "ketline-served.onnx";
 
 async function readMlModelFile(directory: string): Promise<MlModel | null> {
   const text = await readFile(path.join(directory, "MLmodel"), "utf8").catch(() => null);
@@ -92,7 +129,7 @@ async function findModelFile(directory: string, mlModel: MlModel | null): Promis
   const stat = await lstat(named).catch(() => null);
   if (stat?.isFile()) return named;
   const files = stat?.isDirectory() ? (await readdir(named)).filter((name) => name.endsWith(".onnx")) : [];
-  const [only, second] = files.filter((name) => name !== "ketline-served.onnx");
+  const [only, second] = files.filter((name) => name !== servedName);
   if (only !== undefined && (second === undefined || files.includes("model.onnx"))) {
     return path.join(named, second === undefined ? only : "model.onnx");
   }
@@ -106,7 +143,7 @@ async function findModelFile(directory: string, mlModel: MlModel | null): Promis
 /** The standard operators, those of classical machine learning, and ONNX Runtime's own; all others need foreign code. */
 const servedDomains = new Set(["", mlDomain, "com.microsoft"]);
 
-function checkOperators(model: ModelProto, maxNodes: number): number {
+function checkOperators(model: OnnxModel, maxNodes: number): number {
   const own = new Set(model.functions.map(({ domain, name }) => `${domain}/${name}`));
   let count = 0;
   for (const { domain, operator, count: nodes } of modelOperators(model)) {
@@ -120,7 +157,7 @@ function checkOperators(model: ModelProto, maxNodes: number): number {
 }
 
 /** Sizes of the files that hold external data, each checked to lie in the model's own folder. */
-async function externalBytes(model: ModelProto, folder: string): Promise<number> {
+async function externalBytes(model: OnnxModel, folder: string): Promise<number> {
   const locations = new Set(modelExternalData(model).map(({ location }) => location));
   let bytes = 0;
   for (const location of locations) {
@@ -155,76 +192,18 @@ const unboundedOperators = new Set([
   "OneHot",
 ]);
 
-function isBounded(model: ModelProto): boolean {
+function isBounded(model: OnnxModel): boolean {
   return modelOperators(model).every(
     ({ domain, operator }) => domain !== "" || !unboundedOperators.has(operator),
   );
 }
 
-function unrankedNames(model: ModelProto): ReadonlySet<string> {
-  const infos = [...(model.graph?.input ?? []), ...(model.graph?.output ?? [])];
+function unrankedNames({ graph }: OnnxModel): ReadonlySet<string> {
   return new Set(
-    infos
-      .filter(({ type }) => type?.value.case === "tensorType" && type.value.value.shape === undefined)
+    [...graph.inputs, ...graph.outputs]
+      .filter(({ type }) => type.kind === "tensor" && type.shape === null)
       .map(({ name }) => name),
   );
-}
-
-/**
- * scikit-learn classifiers end in ZipMap, which gives a sequence of maps that ONNX Runtime's binding for Node cannot
- * return (onnxruntime #8007). Each becomes an Identity: the output keeps its name and is the matrix of the scores.
- *
- * @returns the classes of the columns, by the name of the output
- */
-function replaceZipMaps(model: ModelProto): Record<string, readonly string[]> {
-  const graph = model.graph;
-  const classLabels: Record<string, readonly string[]> = Object.create(null);
-  if (graph === undefined) return classLabels;
-  for (const [index, zipMap] of graph.node.entries()) {
-    const [scores] = zipMap.input;
-    const [output] = zipMap.output;
-    if (
-      zipMap.opType !== "ZipMap" ||
-      zipMap.domain !== mlDomain ||
-      scores === undefined ||
-      output === undefined
-    ) {
-      continue;
-    }
-    const labels = labelsOf(zipMap);
-    graph.node[index] = node("Identity", [scores], [output]);
-    const info = graph.output.find(({ name }) => name === output);
-    if (info === undefined) continue;
-    classLabels[output] = labels;
-    info.type = create(TypeProtoSchema, {
-      value: {
-        case: "tensorType",
-        value: create(TypeProto_TensorSchema, {
-          elemType: TensorProto_DataType.FLOAT,
-          shape: create(TensorShapeProtoSchema, {
-            dim: [
-              create(TensorShapeProto_DimensionSchema, {}),
-              create(TensorShapeProto_DimensionSchema, {
-                value: { case: "dimValue", value: BigInt(labels.length) },
-              }),
-            ],
-          }),
-        }),
-      },
-    });
-  }
-  const hasStandard = model.opsetImport.some(({ domain }) => domain === "" || domain === "ai.onnx");
-  if (Object.keys(classLabels).length > 0 && !hasStandard) {
-    model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: "", version: 15n }));
-  }
-  return classLabels;
-}
-
-function labelsOf(zipMap: NodeProto): string[] {
-  const of = (name: string) => zipMap.attribute.find((attribute) => attribute.name === name);
-  const texts = of("classlabels_strings")?.strings ?? [];
-  if (texts.length > 0) return texts.map((bytes) => new TextDecoder().decode(bytes));
-  return (of("classlabels_int64s")?.ints ?? []).map(String);
 }
 
 function tooLargeModel(bytes: number, maxBytes: number) {

@@ -1,5 +1,4 @@
-import type { ModelProto, NodeProto, TensorProto } from "onnx-buf";
-import { mlDomain } from "../../shared/onnx/index.ts";
+import { mlDomain, type OnnxModel, type OnnxNode, type OnnxTensor } from "../../shared/onnx/index.ts";
 
 /*
  * Which operators keep rows apart, followed through the graph: every value is either a constant or has the rows as its
@@ -20,7 +19,7 @@ type Value =
 type Rule = (step: Step) => readonly number[] | undefined;
 
 interface Step {
-  readonly node: NodeProto;
+  readonly node: OnnxNode;
   /** Undefined for an optional input that is left out. */
   readonly inputs: readonly (Value | undefined)[];
   /** Of the first input. */
@@ -28,36 +27,35 @@ interface Step {
 }
 
 /** Whether each row of the outputs depends on nothing but the same row of the inputs. */
-export function keepsRowsApart(model: ModelProto): boolean {
-  const { graph } = model;
-  if (graph === undefined || model.functions.length > 0) return false;
+export function keepsRowsApart({ graph, functions }: OnnxModel): boolean {
+  if (functions.length > 0) return false;
   const values = new Map<string, Value>();
-  for (const initializer of graph.initializer) values.set(initializer.name, constantOf(initializer));
-  for (const { name, type } of graph.input) {
+  for (const initializer of graph.initializers) values.set(initializer.name, constantOf(initializer));
+  for (const { name, type } of graph.inputs) {
     if (values.has(name)) continue;
-    const rank = type?.value.case === "tensorType" ? type.value.value.shape?.dim.length : undefined;
+    const rank = type.kind === "tensor" ? type.shape?.length : undefined;
     if (rank === undefined || rank === 0) return false;
     values.set(name, { kind: "rows", rank });
   }
-  for (const node of graph.node) {
-    if (node.input.some((name) => name !== "" && !values.has(name))) return false;
+  for (const node of graph.nodes) {
+    if (node.inputs.some((name) => name !== "" && !values.has(name))) return false;
     const outputs = carried(
       node,
-      node.input.map((name) => values.get(name)),
+      node.inputs.map((name) => values.get(name)),
     );
-    if (outputs === undefined || outputs.length < node.output.length) return false;
-    for (const [index, name] of node.output.entries()) {
+    if (outputs === undefined || outputs.length < node.outputs.length) return false;
+    for (const [index, name] of node.outputs.entries()) {
       const value = outputs[index];
       if (value !== undefined) values.set(name, value);
     }
   }
-  return graph.output.every(({ name }) => values.get(name)?.kind === "rows");
+  return graph.outputs.every(({ name }) => values.get(name)?.kind === "rows");
 }
 
-function carried(node: NodeProto, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+function carried(node: OnnxNode, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
   if (inputs.every((value) => value?.kind !== "rows")) return constantResult(node, inputs);
-  const rules = node.domain === mlDomain ? mlRules : isStandard(node) ? standardRules : undefined;
-  const rule = rules !== undefined && Object.hasOwn(rules, node.opType) ? rules[node.opType] : undefined;
+  const rules = node.domain === mlDomain ? mlRules : node.domain === "" ? standardRules : undefined;
+  const rule = rules !== undefined && Object.hasOwn(rules, node.operator) ? rules[node.operator] : undefined;
   const [first] = inputs;
   const ranks = rule?.({ node, inputs, rank: first?.kind === "rows" ? first.rank : 0 });
   return ranks?.every((rank) => rank > 0) === true
@@ -65,45 +63,31 @@ function carried(node: NodeProto, inputs: readonly (Value | undefined)[]): reado
     : undefined;
 }
 
-function isStandard({ domain }: NodeProto): boolean {
-  return domain === "" || domain === "ai.onnx";
-}
-
 /** Of an operator without rows only what surely gives the same each time: a random draw would be shared by all rows. */
 function constantResult(
-  node: NodeProto,
+  node: OnnxNode,
   [input]: readonly (Value | undefined)[],
 ): readonly Value[] | undefined {
-  if (!isStandard(node)) return undefined;
-  if (node.opType === "Cast" || node.opType === "Identity") return input === undefined ? undefined : [input];
-  const [attribute] = node.attribute;
-  if (node.opType !== "Constant" || attribute === undefined) return undefined;
-  if (attribute.t !== undefined) return [constantOf(attribute.t)];
+  if (node.domain !== "") return undefined;
+  if (node.operator === "Cast" || node.operator === "Identity")
+    return input === undefined ? undefined : [input];
+  const [attribute, second] = node.attributes;
+  if (node.operator !== "Constant" || attribute === undefined || second !== undefined) return undefined;
+  const [tensor] = attribute.tensors;
+  if (tensor !== undefined) return [constantOf(tensor)];
   const sizes: Readonly<Record<string, readonly number[]>> = {
     value_float: [],
     value_int: [],
-    value_floats: [attribute.floats.length],
-    value_ints: [attribute.ints.length],
+    value_floats: [attribute.floatCount],
+    value_ints: [attribute.intCount],
   };
-  const dims = sizes[attribute.name];
-  return dims === undefined ? undefined : [{ kind: "constant", dims, integers: attribute.ints.map(Number) }];
+  const dims = Object.hasOwn(sizes, attribute.name) ? sizes[attribute.name] : undefined;
+  const integers = attribute.intCount === attribute.ints.length ? attribute.ints : undefined;
+  return dims === undefined ? undefined : [{ kind: "constant", dims, integers }];
 }
 
-function constantOf(tensor: TensorProto): Value {
-  return { kind: "constant", dims: tensor.dims.map(Number), integers: integersOf(tensor) };
-}
-
-/** Axes and shapes are short lists; nothing longer is read. */
-const maxIntegers = 64;
-const int64Type = 7;
-
-function integersOf({ dataType, dims, rawData, int64Data }: TensorProto): readonly number[] | undefined {
-  const count = dims.reduce((product, size) => product * Number(size), 1);
-  if (dataType !== int64Type || count > maxIntegers) return undefined;
-  if (int64Data.length === count) return int64Data.map(Number);
-  if (rawData.byteLength !== 8 * count) return undefined;
-  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
-  return Array.from({ length: count }, (_, index) => Number(view.getBigInt64(8 * index, true)));
+function constantOf({ dims, integers }: OnnxTensor): Value {
+  return { kind: "constant", dims, integers };
 }
 
 /** The first input has the rows, and whatever else there is are constants that belong to no row. */
@@ -246,9 +230,9 @@ function named(operators: string, rule: Rule): Record<string, Rule> {
   return Object.fromEntries(operators.split(" ").map((operator) => [operator, rule]));
 }
 
-function integerOf(node: NodeProto, name: string): number | undefined {
-  const found = node.attribute.find((attribute) => attribute.name === name);
-  return found === undefined ? undefined : Number(found.i);
+function integerOf(node: OnnxNode, name: string): number | undefined {
+  const found = node.attributes.find((attribute) => attribute.name === name);
+  return found === undefined ? undefined : found.int;
 }
 
 /** Counted from the front; negative when there is no such dimension. */
@@ -259,17 +243,18 @@ function axisOf({ node, rank }: Step, usual: number): number {
 
 /** The attribute `axes`, which newer versions of the operators take as their second input. */
 function writtenAxes(
-  node: NodeProto,
+  node: OnnxNode,
   [, second]: readonly (Value | undefined)[],
 ): readonly number[] | undefined {
-  const attribute = node.attribute.find(({ name }) => name === "axes");
-  if (attribute !== undefined) return attribute.ints.map(Number);
+  const attribute = node.attributes.find(({ name }) => name === "axes");
+  if (attribute !== undefined)
+    return attribute.intCount === attribute.ints.length ? attribute.ints : undefined;
   return second?.kind === "constant" ? second.integers : undefined;
 }
 
 /** Counted from the front; undefined when they are not known, none, or the first dimension is among them. */
 function axesOf(
-  node: NodeProto,
+  node: OnnxNode,
   inputs: readonly (Value | undefined)[],
   rank: number,
 ): readonly number[] | undefined {

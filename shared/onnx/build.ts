@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
@@ -9,6 +9,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
   type TensorProto,
   TensorProto_DataType,
   TensorProtoSchema,
@@ -18,8 +19,9 @@ import {
   TypeProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
-} from "onnx-buf";
-import { setModelMetadata } from "./model.ts";
+} from "./schema/onnx_pb.js";
+
+export type { ModelProto };
 
 /** The operators of classical machine learning: encoders, tree ensembles. */
 export const mlDomain = "ai.onnx.ml";
@@ -147,7 +149,7 @@ export interface ModelParts {
 /** A whole model, nodes in the order of their dependence. */
 export function buildModel(parts: ModelParts): ModelProto {
   const usesMl = parts.nodes.some(({ domain }) => domain === mlDomain);
-  const model = create(ModelProtoSchema, {
+  return create(ModelProtoSchema, {
     irVersion,
     producerName: "ketline",
     producerVersion: parts.producerVersion,
@@ -163,9 +165,14 @@ export function buildModel(parts: ModelParts): ModelProto {
       node: [...parts.nodes],
       initializer: [...parts.initializers],
     }),
+    metadataProps: Object.entries(parts.metadata ?? {}).map(([key, value]) =>
+      create(StringStringEntryProtoSchema, { key, value }),
+    ),
   });
-  setModelMetadata(model, parts.metadata ?? {});
-  return model;
+}
+
+export function encodeModel(model: ModelProto): Uint8Array<ArrayBuffer> {
+  return toBinary(ModelProtoSchema, model);
 }
 
 function utf8(text: string): Uint8Array<ArrayBuffer> {

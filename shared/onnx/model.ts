@@ -1,89 +1,182 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  StringStringEntryProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation,
-} from "onnx-buf";
-import { invalid, tooLarge } from "../errors.ts";
+import type { Span } from "./span.ts";
 
-/** Protobuf's own limit for one message; what is larger keeps its tensors in files beside the model. */
-const protobufLimit = 2 ** 31 - 1;
-
-/**
- * Parses an ONNX file. Fields that this schema does not know are kept and written again.
- *
- * @param options.maxBytes the largest file taken; 2 GiB, protobuf's own limit, by default
- * @throws tooLarge past the limit; invalid when the bytes are not an ONNX model with a graph.
+/*
+ * An ONNX model as far as it has to be known before it is run: what it is made of, not the numbers in it. Numbers beyond
+ * 2^53 are rounded.
  */
-export function decodeModel(bytes: Uint8Array, options: { readonly maxBytes?: number } = {}): ModelProto {
-  const maxBytes = Math.min(options.maxBytes ?? protobufLimit, protobufLimit);
-  if (bytes.byteLength > maxBytes) {
-    throw tooLarge(`The ONNX model has ${bytes.byteLength} bytes; at most ${maxBytes} are taken here.`);
+
+export interface OnnxModel {
+  readonly irVersion: number;
+  /** Who wrote it, e.g. `skl2onnx 1.20.0`. */
+  readonly producer: string;
+  /** The version of each set of operators; "" is the standard one. */
+  readonly opsets: ReadonlyMap<string, number>;
+  /** What the model says about itself, by key; of a repeated key the last one counts. */
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly graph: OnnxGraph;
+  readonly functions: readonly OnnxFunction[];
+  readonly span: Span;
+}
+
+export interface OnnxGraph {
+  readonly name: string;
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: readonly OnnxTensor[];
+  readonly sparseInitializers: readonly OnnxSparseTensor[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+  readonly span: Span;
+}
+
+/** An operator that the model makes of others. */
+export interface OnnxFunction {
+  readonly domain: string;
+  readonly name: string;
+  readonly nodes: readonly OnnxNode[];
+  /** Those with a default; their graphs belong to the model too. */
+  readonly attributes: readonly OnnxAttribute[];
+  readonly span: Span;
+}
+
+export interface OnnxNode {
+  readonly operator: string;
+  /** "" for the standard operators, whose domain is also written `ai.onnx`. */
+  readonly domain: string;
+  readonly name: string;
+  /** An input that is left out is "". */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: readonly OnnxAttribute[];
+  readonly span: Span;
+}
+
+export interface OnnxAttribute {
+  readonly name: string;
+  readonly int: number;
+  readonly float: number;
+  /** Undefined when it is long. */
+  readonly text: string | undefined;
+  /** The first of them, see `keptIntegers`. */
+  readonly ints: readonly number[];
+  readonly intCount: number;
+  readonly floatCount: number;
+  readonly textCount: number;
+  readonly tensors: readonly OnnxTensor[];
+  readonly sparseTensors: readonly OnnxSparseTensor[];
+  readonly graphs: readonly OnnxGraph[];
+  /** The attribute of the function's caller that gives the value; "" when it is here. */
+  readonly reference: string;
+  readonly span: Span;
+}
+
+/** How many integers of a list are kept: axes and shapes are short. */
+export const keptIntegers = 64;
+
+export interface OnnxTensor {
+  readonly name: string;
+  /** See `dataTypes`. */
+  readonly dataType: number;
+  readonly dims: readonly number[];
+  /** As it is written in the model: 0 where the elements lie in another file. */
+  readonly dataBytes: number;
+  /** The elements of a tensor of whole numbers with at most `keptIntegers` of them, if they lie in the model. */
+  readonly integers: readonly number[] | undefined;
+  readonly external: ExternalData | null;
+  readonly span: Span;
+}
+
+export interface OnnxSparseTensor {
+  readonly name: string;
+  /** The values and their places. */
+  readonly parts: readonly OnnxTensor[];
+}
+
+export interface ExternalData {
+  /** As the model writes it: a path relative to the model's folder, if it is well-behaved. */
+  readonly location: string;
+  readonly offset: number;
+  /** To the end of the file when not given. */
+  readonly length?: number;
+}
+
+/** An input or output of a graph. */
+export interface OnnxValue {
+  readonly name: string;
+  readonly type: OnnxType;
+  readonly span: Span;
+}
+
+export type OnnxType =
+  | {
+      readonly kind: "tensor" | "sparse";
+      /** See `dataTypes`. */
+      readonly elementType: number;
+      /** Sizes, names of sizes, null where there is neither; null when the number of dimensions is open. */
+      readonly shape: readonly (number | string | null)[] | null;
+    }
+  | { readonly kind: "sequence" | "optional"; readonly element: OnnxType }
+  | { readonly kind: "map"; readonly keyType: number; readonly value: OnnxType }
+  | { readonly kind: "opaque" }
+  /** The model does not say. */
+  | { readonly kind: "open" };
+
+/** Element types by their number (onnx.proto, `TensorProto.DataType`). */
+export const dataTypes: ReadonlyMap<number, string> = new Map(
+  (
+    "float uint8 int8 uint16 int16 int32 int64 string bool float16 double uint32 uint64 complex64 complex128 bfloat16 " +
+    "float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz uint4 int4 float4e2m1 float8e8m0 uint2 int2 float6e2m3 float6e3m2"
+  )
+    .split(" ")
+    .map((name, index) => [index + 1, name]),
+);
+
+/** A type as ONNX writes it, e.g. `seq(map(int64,tensor(float)))`. */
+export function typeText(type: OnnxType): string {
+  switch (type.kind) {
+    case "tensor":
+      return `tensor(${elementTypeText(type.elementType)})`;
+    case "sparse":
+      return `sparse_tensor(${elementTypeText(type.elementType)})`;
+    case "sequence":
+      return `seq(${typeText(type.element)})`;
+    case "optional":
+      return `optional(${typeText(type.element)})`;
+    case "map":
+      return `map(${elementTypeText(type.keyType)},${typeText(type.value)})`;
+    default:
+      return type.kind;
   }
-  const model = parse(bytes);
-  // Garbage often parses as protobuf with unknown fields; a real model names its format version and has a graph.
-  if (model.irVersion <= 0n || model.graph === undefined) {
-    throw invalid("The file is not an ONNX model: it has no IR version or no graph.");
-  }
-  return model;
 }
 
-function parse(bytes: Uint8Array): ModelProto {
-  try {
-    return fromBinary(ModelProtoSchema, bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalid(`The file is not an ONNX model: ${reason}.`, { cause: error });
-  }
-}
-
-export function encodeModel(model: ModelProto): Uint8Array<ArrayBuffer> {
-  return toBinary(ModelProtoSchema, model);
-}
-
-/** What the model says about itself, by key; of a repeated key the last one counts. */
-export function modelMetadata(model: ModelProto): ReadonlyMap<string, string> {
-  return new Map(model.metadataProps.map(({ key, value }) => [key, value]));
-}
-
-/** Sets entries of `metadata_props` in place, the others stay. */
-export function setModelMetadata(model: ModelProto, entries: Readonly<Record<string, string>>): void {
-  const merged = new Map([...modelMetadata(model), ...Object.entries(entries)]);
-  model.metadataProps = [...merged].map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value }),
-  );
+function elementTypeText(code: number): string {
+  return dataTypes.get(code) ?? `type ${code}`;
 }
 
 /** Every node: of the graph, of the graphs inside its attributes (If, Loop, Scan) and of the model's own functions. */
-export function* modelNodes(model: ModelProto): Generator<NodeProto> {
-  const pending: (readonly NodeProto[])[] = [
-    model.graph?.node ?? [],
-    ...model.functions.map((definition) => definition.node),
-  ];
+export function* modelNodes(model: OnnxModel): Generator<OnnxNode> {
+  const pending: (readonly OnnxNode[])[] = [model.graph.nodes];
+  for (const { nodes, attributes } of model.functions) {
+    pending.push(nodes);
+    for (const graph of attributes.flatMap(({ graphs }) => graphs)) pending.push(graph.nodes);
+  }
   for (let nodes = pending.pop(); nodes !== undefined; nodes = pending.pop()) {
     for (const node of nodes) {
       yield node;
-      for (const graph of graphsInside(node)) pending.push(graph.node);
+      for (const { graphs } of node.attributes) for (const graph of graphs) pending.push(graph.nodes);
     }
   }
 }
 
 export interface OperatorCount {
-  /** Empty for the standard operators. */
   readonly domain: string;
   readonly operator: string;
   readonly count: number;
 }
 
-/** The operators that a model uses, in the order of domain and name. `ai.onnx` is the empty domain's other name. */
-export function modelOperators(model: ModelProto): OperatorCount[] {
+/** The operators that a model uses, in the order of domain and name. */
+export function modelOperators(model: OnnxModel): OperatorCount[] {
   const counts = new Map<string, { domain: string; operator: string; count: number }>();
-  for (const { domain: written, opType: operator } of modelNodes(model)) {
-    const domain = written === "ai.onnx" ? "" : written;
+  for (const { domain, operator } of modelNodes(model)) {
     const key = `${domain}\n${operator}`;
     const found = counts.get(key);
     if (found === undefined) counts.set(key, { domain, operator, count: 1 });
@@ -92,56 +185,31 @@ export function modelOperators(model: ModelProto): OperatorCount[] {
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
 }
 
-export interface ExternalData {
-  readonly tensor: string;
-  /** As the model writes it: a path relative to the model's folder, if it is well-behaved. */
-  readonly location: string;
-  readonly offset: number;
-  /** To the end of the file when not given. */
-  readonly length?: number;
-}
-
 /** The tensors that a model keeps in other files, wherever in the model they are. Locations are not checked. */
-export function modelExternalData(model: ModelProto): ExternalData[] {
-  const found: ExternalData[] = [];
-  for (const tensor of modelTensors(model)) {
-    if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL && tensor.externalData.length === 0)
-      continue;
-    const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
-    const length = entries.get("length");
-    found.push({
-      tensor: tensor.name,
-      location: entries.get("location") ?? "",
-      offset: Number(entries.get("offset") ?? 0),
-      ...(length === undefined ? {} : { length: Number(length) }),
-    });
+export function modelExternalData(model: OnnxModel): (ExternalData & { readonly tensor: string })[] {
+  const found: (ExternalData & { readonly tensor: string })[] = [];
+  for (const { name, external } of modelTensors(model)) {
+    if (external !== null) found.push({ tensor: name, ...external });
   }
   return found;
 }
 
-function* modelTensors(model: ModelProto): Generator<TensorProto> {
-  if (model.graph !== undefined) yield* initializers(model.graph);
-  for (const node of modelNodes(model)) {
-    for (const attribute of node.attribute) {
-      if (attribute.t !== undefined) yield attribute.t;
-      yield* attribute.tensors;
-      for (const sparse of [attribute.sparseTensor, ...attribute.sparseTensors]) {
-        if (sparse?.values !== undefined) yield sparse.values;
-        if (sparse?.indices !== undefined) yield sparse.indices;
-      }
-    }
-    for (const graph of graphsInside(node)) yield* initializers(graph);
+/** Every tensor: the initializers of all graphs, and those in attributes. */
+export function* modelTensors(model: OnnxModel): Generator<OnnxTensor> {
+  yield* initializersOf(model.graph);
+  for (const { attributes } of model.functions) yield* tensorsInside(attributes);
+  for (const { attributes } of modelNodes(model)) yield* tensorsInside(attributes);
+}
+
+function* tensorsInside(attributes: readonly OnnxAttribute[]): Generator<OnnxTensor> {
+  for (const { tensors, sparseTensors, graphs } of attributes) {
+    yield* tensors;
+    for (const { parts } of sparseTensors) yield* parts;
+    for (const graph of graphs) yield* initializersOf(graph);
   }
 }
 
-function* initializers(graph: GraphProto): Generator<TensorProto> {
-  yield* graph.initializer;
-  for (const { values, indices } of graph.sparseInitializer) {
-    if (values !== undefined) yield values;
-    if (indices !== undefined) yield indices;
-  }
-}
-
-function graphsInside(node: NodeProto): GraphProto[] {
-  return node.attribute.flatMap(({ g, graphs }) => (g === undefined ? graphs : [g, ...graphs]));
+function* initializersOf(graph: OnnxGraph): Generator<OnnxTensor> {
+  yield* graph.initializers;
+  for (const { parts } of graph.sparseInitializers) yield* parts;
 }

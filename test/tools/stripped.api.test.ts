@@ -171,20 +171,17 @@ describe("a package of many modules", () => {
     }
   });
 
-  it("shares its modules with the packages that are joined with it", () => {
+  it("shares its modules with the entries that are joined with it", () => {
     packageOf("@bufbuild/protobuf", {
-      "package.json": '{ "type": "module", "exports": { ".": "./index.js", "./state": "./state.js" } }',
+      "package.json":
+        '{ "type": "module", "exports": { ".": "./index.js", "./codegenv2": "./codegenv2.js" } }',
       "state.js": "export const state = { count: 0 };\n",
       "index.js": 'export { state } from "./state.js";\n',
-    });
-    packageOf("onnx-buf", {
-      "package.json": '{ "type": "module", "main": "index.js" }',
-      "index.js":
-        'import { state } from "@bufbuild/protobuf/state";\nexport const up = () => ++state.count;\n',
+      "codegenv2.js": 'import { state } from "./state.js";\nexport const up = () => ++state.count;\n',
     });
     write(
       "shares.ts",
-      'import { state } from "@bufbuild/protobuf";\nimport { up } from "onnx-buf";\nup();\nconsole.log(state.count);\n',
+      'import { state } from "@bufbuild/protobuf";\nimport { up } from "@bufbuild/protobuf/codegenv2";\nup();\nconsole.log(state.count);\n',
     );
     expect(run("shares.ts").stdout).toBe("1\n");
     expect(joinedFiles("@bufbuild-protobuf")).toHaveLength(3);

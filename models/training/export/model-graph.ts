@@ -1,10 +1,10 @@
 import {
   buildModel,
-  decodeModel,
+  bytesSource,
   elementTypeCode,
   encodeModel,
-  modelMetadata,
   node,
+  readModel,
   tensor,
   tensorInfo,
 } from "../../../shared/onnx/index.ts";
@@ -57,7 +57,7 @@ export function modelGraph(
 
 /** What a model predicts from what, if it was made by `modelGraph`; null for others. */
 export function recipeInside(bytes: Uint8Array): Recipe | null {
-  const text = modelMetadata(decodeModel(bytes, { maxBytes: mostModelBytes })).get(recipeKey);
+  const text = readModel(bytesSource(bytes), { maxBytes: mostModelBytes }).metadata.get(recipeKey);
   return text === undefined ? null : JSON.parse(text);
 }
 

@@ -1,5 +1,5 @@
-import type { ModelProto } from "onnx-buf";
 import { afterEach, describe, expect, it } from "vitest";
+import type { ModelProto } from "../../../shared/onnx/index.ts";
 import { buildModel, node, tensorInfo } from "../../../shared/onnx/index.ts";
 import { call } from "../../support/application.ts";
 import { type ServingGround, servingGround } from "./ground.ts";

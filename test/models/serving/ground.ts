@@ -1,5 +1,4 @@
 import type { Hono } from "hono";
-import type { ModelProto } from "onnx-buf";
 import { createServing } from "../../../models/serving/create-serving.ts";
 import { type Serving, servingMigrations } from "../../../models/serving/index.ts";
 import type { ModelSource, ServableVersion } from "../../../models/serving/model-source.ts";
@@ -7,6 +6,7 @@ import type { SessionLimits } from "../../../models/serving/sessions.ts";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { notFound } from "../../../shared/errors.ts";
 import { type Actor, systemActor } from "../../../shared/identity/index.ts";
+import type { ModelProto } from "../../../shared/onnx/index.ts";
 import { type TestApplication, testGround } from "../../support/application.ts";
 import { bytesOf } from "./models.ts";
 

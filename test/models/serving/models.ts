@@ -1,14 +1,14 @@
-import type { ModelProto } from "onnx-buf";
-import { TensorProto_DataLocation } from "onnx-buf";
 import {
   type AttributeValue,
   buildModel,
   encodeModel,
+  type ModelProto,
   mlDomain,
   node,
   tensor,
   tensorInfo,
 } from "../../../shared/onnx/index.ts";
+import { TensorProto_DataLocation } from "../../../shared/onnx/schema/onnx_pb.js";
 
 /* Small ONNX models, built in code, each with an answer that can be worked out by hand. */
 

@@ -18,7 +18,7 @@ import {
   servingMigrations,
 } from "./models/serving/index.ts";
 import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
-import { createTraining, trainingMigrations } from "./models/training/index.ts";
+import { createTraining, createTrainingSchedules, trainingMigrations } from "./models/training/index.ts";
 import { createTransfer, transferMigrations } from "./models/transfer/index.ts";
 import { createQuantum, quantumMigrations } from "./quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
@@ -128,7 +128,16 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   };
   const serving = createServing({ ...ground, ...serves });
   const batchPredictions = createBatchPredictions({ ...ground, ...serves, datasets, serving });
-  const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey });
+  const schedules = createTrainingSchedules({
+    ...ground,
+    trainings: training,
+    datasets,
+    startRollout: serving.rollOut,
+    rollout: serving.rolloutStatus,
+    checkRolloutPlan: serving.checkRolloutPlan,
+  });
+  const { retrain } = schedules;
+  const monitoring = createMonitoring({ ...ground, serving, registry, datasets, signingKey, retrain });
   const transfer = createTransfer({ ...ground, tracking, registry, signingKey });
   const quantum = createQuantum({ ...ground, links, tracking });
   const environments = createEnvironments();
@@ -143,6 +152,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     registry,
     webhooks,
     training,
+    schedules,
     serving,
     batchPredictions,
     monitoring,

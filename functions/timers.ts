@@ -26,6 +26,7 @@ const schedules: Readonly<Record<string, string>> = {
   "serving-batch-sweep": "0 43 3 * * *",
   "serving-rollouts": "*/30 * * * * *",
   "serving-tidy": "0 17 * * * *",
+  "training-schedules": "*/10 * * * * *",
   "transfer-credentials": "30 * * * * *",
 };
 

@@ -72,6 +72,8 @@ export interface Datasets extends Capability {
    * @throws notFound; conflict when the prefix fits several.
    */
   getVersion(dataset: string, version: string): Promise<DatasetVersion>;
+  /** The version that came last, whatever its state; null when there is none yet, or no such data set. */
+  newestVersion(dataset: string): Promise<DatasetVersion | null>;
   /**
    * Gives `work` the rows of a version as a Parquet file on the local disk.
    *
@@ -232,6 +234,11 @@ export function createDatasets(options: DatasetsOptions): Datasets {
     },
 
     getVersion: async (dataset, version) => versionOf(await resolve(dataset, version)),
+
+    async newestVersion(dataset) {
+      const [row] = await store.listVersions(dataset, undefined, undefined, 1);
+      return row === undefined ? null : versionOf(row);
+    },
 
     async withRows(version, work) {
       const row = await resolve(version.dataset, version.version);

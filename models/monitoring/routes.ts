@@ -1,6 +1,14 @@
 import { z } from "zod";
-import { invalid } from "../../shared/errors.ts";
-import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
+import {
+  decodeCursor,
+  expectedRevisionOf,
+  expecting,
+  json,
+  page,
+  type Route,
+  route,
+  tagged,
+} from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
 import type { MonitoringOperations } from "./create-monitoring.ts";
 import {
@@ -98,11 +106,7 @@ function monitorRoutes(monitoring: MonitoringOperations): readonly Route[] {
       responses: { 200: { description: "The monitor", schema: Monitor } },
       handle: async ({ params, body: { reason, ...spec }, actor, request }) =>
         tagged(
-          await monitors.put(params.name, spec, {
-            actor,
-            reason,
-            expectedRevision: expectedRevision(request),
-          }),
+          await monitors.put(params.name, spec, { actor, reason, ...expecting(expectedRevisionOf(request)) }),
         ),
     }),
     route({
@@ -116,7 +120,7 @@ function monitorRoutes(monitoring: MonitoringOperations): readonly Route[] {
       query: DeleteQuery,
       responses: { 204: { description: "It is gone" } },
       handle: async ({ params, query, actor, request }) => {
-        const change = { actor, reason: query.reason, expectedRevision: expectedRevision(request) };
+        const change = { actor, reason: query.reason, ...expecting(expectedRevisionOf(request)) };
         await monitoring.removeMonitor(params.name, change);
         return { status: 204, json: null };
       },
@@ -342,21 +346,4 @@ function labelRoutes(monitoring: MonitoringOperations): readonly Route[] {
       handle: async ({ body }) => json({ stored: await monitoring.addLabels(body.labels) }),
     }),
   ];
-}
-
-function tagged(monitor: Monitor) {
-  return json(monitor, 200, { etag: `"${monitor.revision}"` });
-}
-
-/** @returns undefined without If-Match and for `*`. */
-function expectedRevision(request: Request): number | undefined {
-  const header = request.headers.get("if-match")?.trim();
-  if (header === undefined || header === "*") return undefined;
-  const revision = /^"?(\d{1,15})"?$/.exec(header)?.[1];
-  if (revision === undefined) {
-    throw invalid(`If-Match is ${header}; a revision such as "3", or *, would be right.`, {
-      field: "If-Match",
-    });
-  }
-  return Number(revision);
 }

@@ -16,6 +16,7 @@ import { scoringRoutes } from "./protocols/scoring-routes.ts";
 import { createRollouts } from "./rollouts/rollouts.ts";
 import { rolloutRoutes } from "./rollouts/routes.ts";
 import { createRolloutStore } from "./rollouts/store.ts";
+import { unattendedRollouts } from "./rollouts/unattended.ts";
 import { deploymentRoutes } from "./routes.ts";
 import type { Serving } from "./serving.ts";
 import { createSessions, defaultSessionLimits, type SessionLimits } from "./sessions.ts";
@@ -119,6 +120,7 @@ export function createServing(options: ServingOptions): Serving {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    ...unattendedRollouts(rollouts),
     trafficOf: ledger.trafficOf,
     flush: () => ledger.flush(),
     close: () => sessions.close(),

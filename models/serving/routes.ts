@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { invalid, preconditionFailed } from "../../shared/errors.ts";
-import { type Call, json, type Route, route } from "../../shared/http/index.ts";
+import { preconditionFailed } from "../../shared/errors.ts";
+import { expectedRevisionOf, expecting, json, type Route, route, tagged } from "../../shared/http/index.ts";
 import type { Deployments } from "./deployments.ts";
 import {
   DeleteQuery,
@@ -59,7 +59,7 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       responses: { ...changed, 201: { description: "The deployment was created", schema: Deployment } },
       handle: async (call) => {
         const { reason, ...spec } = call.body;
-        const expectedRevision = expectedRevisionOf(call) ?? 0;
+        const expectedRevision = expectedRevisionOf(call.request) ?? 0;
         const by = { actor: call.actor, reason, ...expecting(expectedRevision) };
         const after = await deployments.changeDeployment(call.params.name, spec, by);
         return tagged(after, expectedRevision === 0 ? 201 : 200);
@@ -76,7 +76,7 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       responses: changed,
       handle: async (call) => {
         const { reason, ...spec } = call.body;
-        const expectedRevision = expectedRevisionOf(call);
+        const expectedRevision = expectedRevisionOf(call.request);
         if (expectedRevision === undefined) {
           throw preconditionFailed(
             'If-Match is missing; send the revision that you read, such as "3", or *.',
@@ -96,7 +96,11 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       query: DeleteQuery,
       responses: { 204: { description: "It was deleted" } },
       handle: async (call) => {
-        const by = { actor: call.actor, reason: call.query.reason, ...expecting(expectedRevisionOf(call)) };
+        const by = {
+          actor: call.actor,
+          reason: call.query.reason,
+          ...expecting(expectedRevisionOf(call.request)),
+        };
         await deployments.deleteDeployment(call.params.name, by);
         return new Response(null, { status: 204 });
       },
@@ -147,33 +151,13 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       handle: async (call) => {
         const { reason, toRevision } = call.body;
         const target = toRevision === undefined ? {} : { toRevision };
-        const by = { actor: call.actor, reason, ...target, ...expecting(expectedRevisionOf(call)) };
+        const by = { actor: call.actor, reason, ...target, ...expecting(expectedRevisionOf(call.request)) };
         return tagged(await deployments.rollback(call.params.name, by));
       },
     }),
   ];
 }
 
-function tagged(deployment: Deployment, status = 200) {
-  return json(deployment, status, { etag: `"${deployment.revision}"` });
-}
-
 function pageOf({ limit, cursor }: z.infer<typeof PageQuery>) {
   return cursor === undefined ? { limit } : { limit, cursor };
-}
-
-/** @returns undefined without If-Match, "any" for `*` */
-function expectedRevisionOf({ request }: Pick<Call, "request">): number | "any" | undefined {
-  const header = request.headers.get("if-match")?.trim();
-  if (header === undefined) return undefined;
-  if (header === "*") return "any";
-  const revision = /^(?:W\/)?"?(\d{1,15})"?$/.exec(header)?.[1];
-  if (revision !== undefined) return Number(revision);
-  throw invalid(`If-Match is ${header}; a revision such as "3", or *, would be right.`, {
-    field: "If-Match",
-  });
-}
-
-function expecting(revision: number | "any" | undefined): { expectedRevision?: number } {
-  return typeof revision === "number" ? { expectedRevision: revision } : {};
 }

@@ -38,6 +38,22 @@ export interface Serving extends Capability {
    * `toRevision` already is what is served.
    */
   rollback(name: string, by: ChangeAuthor & { readonly toRevision?: number }): Promise<Deployment>;
+  /** Checks how versions to come would be rolled out. @throws invalid */
+  checkRolloutPlan(plan: Readonly<Record<string, unknown>>): void;
+  /**
+   * Starts a rollout of a version, for what happens by itself. Asking again with the same `key` while it is active gives
+   * the same rollout.
+   *
+   * @param request.plan as `POST /api/v1/deployments/{name}/rollouts` takes it, without its target
+   * @returns its id
+   * @throws invalid; not_found; conflict when another one is active; forbidden unless the actor is an operator
+   */
+  rollOut(request: RollOutRequest): Promise<string>;
+  /** Where a rollout stands; null when there is none of that id. */
+  rolloutStatus(
+    deployment: string,
+    id: string,
+  ): Promise<{ readonly id: string; readonly state: string; readonly stateReason: string } | null>;
   /** Writes down what is known of a revision; rollbacks without a target pass over unhealthy ones. */
   markRevision(
     name: string,
@@ -45,6 +61,17 @@ export interface Serving extends Capability {
     health: DeploymentRevision["health"],
     by: ChangeAuthor,
   ): Promise<DeploymentRevision>;
+}
+
+export interface RollOutRequest {
+  readonly deployment: string;
+  readonly plan: Readonly<Record<string, unknown>>;
+  readonly model: string;
+  readonly version: number;
+  /** Stands in the reason of the rollout. */
+  readonly key: string;
+  readonly reason: string;
+  readonly actor: Actor;
 }
 
 export interface ChangeAuthor {

@@ -32,4 +32,59 @@ export const trainingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0310-training-schedules",
+    async up({ schema }) {
+      await schema
+        .createTable("training_schedule")
+        .addColumn("name", "text", (column) => column.primaryKey())
+        .addColumn("revision", "bigint", (column) => column.notNull())
+        .addColumn("spec", "text", (column) => column.notNull())
+        .addColumn("author", "text", (column) => column.notNull())
+        .addColumn("created_ms", "bigint", (column) => column.notNull())
+        .addColumn("updated_ms", "bigint", (column) => column.notNull())
+        .addColumn("next_due_ms", "bigint")
+        .addColumn("next_fire_ms", "bigint")
+        .addColumn("seen_version", "text")
+        .addColumn("active_firing", "text")
+        .execute();
+      await schema
+        .createIndex("training_schedule_fire")
+        .on("training_schedule")
+        .column("next_fire_ms")
+        .execute();
+      await schema
+        .createTable("training_firing")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("schedule", "text", (column) => column.notNull())
+        .addColumn("schedule_revision", "bigint", (column) => column.notNull())
+        .addColumn("state", "text", (column) => column.notNull())
+        .addColumn("cause", "text", (column) => column.notNull())
+        .addColumn("cause_key", "text", (column) => column.notNull())
+        .addColumn("reason", "text")
+        .addColumn("data_version", "text")
+        .addColumn("training_id", "text")
+        .addColumn("run_id", "text")
+        .addColumn("model", "text")
+        .addColumn("model_version", "bigint")
+        .addColumn("promoted", "integer")
+        .addColumn("verdict", "text")
+        .addColumn("deployment", "text")
+        .addColumn("rollout_id", "text")
+        .addColumn("fired_ms", "bigint", (column) => column.notNull())
+        .addColumn("ended_ms", "bigint")
+        .addUniqueConstraint("training_firing_cause", ["schedule", "cause_key"])
+        .execute();
+      await schema
+        .createIndex("training_firing_fired")
+        .on("training_firing")
+        .columns(["schedule", "fired_ms", "id"])
+        .execute();
+      await schema
+        .createIndex("training_firing_open")
+        .on("training_firing")
+        .columns(["ended_ms", "fired_ms", "id"])
+        .execute();
+    },
+  },
 ];

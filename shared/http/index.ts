@@ -10,6 +10,7 @@ export { parseJson, unstorableAt } from "./json.ts";
 export { openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply, protocolOfPath } from "./protocols.ts";
+export { expectedRevisionOf, expecting, tagged } from "./revision.ts";
 export {
   type Call,
   type DirectCall,

@@ -19,7 +19,7 @@ import {
   readModel,
   spliced,
 } from "../../shared/onnx/index.ts";
-import { type MlModel, readMlModel } from "./mlmodel.ts";
+import { type MlModel, maxMlModelBytes, readMlModel } from "./mlmodel.ts";
 import { keepsRowsApart } from "./row-operators.ts";
 import { replaceZipMaps } from "./zip-maps.ts";
 
@@ -111,8 +111,13 @@ function opsetFor({ opsets, span }: OnnxModel): Edit[] {
 const servedName = "ketline-served.onnx";
 
 async function readMlModelFile(directory: string): Promise<MlModel | null> {
-  const text = await readFile(path.join(directory, "MLmodel"), "utf8").catch(() => null);
-  return text === null ? null : readMlModel(text);
+  const file = path.join(directory, "MLmodel");
+  const stat = await lstat(file).catch(() => null);
+  if (!stat?.isFile()) return null;
+  if (stat.size > maxMlModelBytes) {
+    throw tooLarge(`Its MLmodel file has ${stat.size} bytes; at most ${maxMlModelBytes} are read.`);
+  }
+  return readMlModel(await readFile(file, "utf8"));
 }
 
 async function findModelFile(directory: string, mlModel: MlModel | null): Promise<string> {

@@ -1,4 +1,5 @@
-import { invalid } from "../../shared/errors.ts";
+import { type Document, isAlias, isMap, isScalar, Lexer, parseDocument } from "yaml";
+import { invalid, tooLarge } from "../../shared/errors.ts";
 import { parseJson } from "../../shared/http/index.ts";
 
 /** What serving reads of an MLflow model folder's `MLmodel` file. */
@@ -26,29 +27,33 @@ export interface ParamSpec {
   readonly isList: boolean;
 }
 
+/** MLflow's files have some kilobytes; a signature of ten thousand columns has one megabyte. */
+export const maxMlModelBytes = 4 * 1024 ** 2;
+
 /**
- * Reads an `MLmodel` file: YAML as MLflow writes it, or JSON. Its signature is JSON inside the YAML (MLflow,
- * `mlflow/models/signature.py`).
+ * Reads an `MLmodel` file: YAML as MLflow writes it, or JSON, which is YAML too. Its signature is JSON inside the YAML
+ * (MLflow, `mlflow/models/signature.py`). Only the keys that serving needs are looked at, so what else stands in the
+ * file costs no more than its parsing.
  *
- * @throws invalid for a signature that is not what MLflow writes
+ * @throws invalid for what is no YAML or has a key twice where it is read, and for a signature that is not what MLflow
+ * writes
  */
 export function readMlModel(text: string): MlModel {
-  const root = text.trimStart().startsWith("{") ? jsonMap(text) : parseYaml(text);
-  const flavors = mapAt(root, "flavors");
-  const onnx = mapAt(flavors, "onnx");
-  const signature = mapAt(root, "signature");
-  const isOnnx = flavors.onnx !== undefined;
+  const root = rootOf(text);
+  const flavors = root.map("flavors");
+  const onnx = flavors.map("onnx");
+  const signature = root.map("signature");
   return {
-    flavors: Object.keys(flavors),
-    onnxData: isOnnx
-      ? (textAt(onnx, "data") ?? textAt(mapAt(flavors, "python_function"), "data") ?? "model.onnx")
+    flavors: flavors.keys,
+    onnxData: flavors.keys.includes("onnx")
+      ? (onnx.text("data") ?? flavors.map("python_function").text("data") ?? "model.onnx")
       : null,
-    columns: columnsOf(textAt(signature, "inputs")),
-    params: paramsOf(textAt(signature, "params")),
+    columns: columnsOf(signature.text("inputs")),
+    params: paramsOf(signature.text("params")),
   };
 }
 
-function columnsOf(json: string | null): readonly ColumnSpec[] | null {
+function columnsOf(json: string | undefined): readonly ColumnSpec[] | null {
   const specs = listOf(json, "inputs");
   if (specs.length === 0 || specs.some((spec) => spec.type === "tensor" || typeof spec.name !== "string"))
     return null;
@@ -59,7 +64,7 @@ function columnsOf(json: string | null): readonly ColumnSpec[] | null {
   }));
 }
 
-function paramsOf(json: string | null): readonly ParamSpec[] {
+function paramsOf(json: string | undefined): readonly ParamSpec[] {
   return listOf(json, "params").map((spec) => ({
     name: String(spec.name),
     type: String(spec.type ?? spec.dtype),
@@ -67,8 +72,8 @@ function paramsOf(json: string | null): readonly ParamSpec[] {
   }));
 }
 
-function listOf(json: string | null, what: string): Readonly<Record<string, unknown>>[] {
-  if (json === null || json === "null" || json === "") return [];
+function listOf(json: string | undefined, what: string): Readonly<Record<string, unknown>>[] {
+  if (json === undefined || json === "null" || json === "") return [];
   let list: unknown;
   try {
     list = parseJson(json);
@@ -81,86 +86,89 @@ function listOf(json: string | null, what: string): Readonly<Record<string, unkn
   );
 }
 
-type YamlMap = { [key: string]: YamlValue };
-type YamlValue = string | YamlMap | undefined;
+/** A mapping of the file; one without entries where there is none. */
+interface Mapping {
+  readonly keys: readonly string[];
+  /** @throws invalid when it is something else, as long as it is anything */
+  map(key: string): Mapping;
+  /** Undefined for nothing and null. @throws invalid when it is a mapping or a list */
+  text(key: string): string | undefined;
+}
 
-function jsonMap(text: string): YamlMap {
+function rootOf(text: string): Mapping {
+  checkSize(text);
+  const document = parsed(text);
+  const [error] = document.errors;
+  if (error !== undefined) throw notYaml(error.message);
+  return mappingOf(document, document.contents, "");
+}
+
+/** MLflow writes some hundred words, its signature being one of them; the parser slows down with the square of them. */
+const maxTokens = 100_000;
+
+function checkSize(text: string): void {
+  if (text.length > maxMlModelBytes) {
+    throw tooLarge(`The MLmodel file has ${text.length} characters; at most ${maxMlModelBytes} are read.`);
+  }
+  let tokens = 0;
+  for (const _ of new Lexer().lex(text)) {
+    if (++tokens > maxTokens) throw tooLarge(`The MLmodel file has more than ${maxTokens} words and signs.`);
+  }
+}
+
+/** Every scalar as its text: what looks like a number or a date is one for nobody here. */
+function parsed(text: string): Document.Parsed {
   try {
-    return parseJson(text) as YamlMap;
+    // Keys are compared below: the parser's own way is slow for many.
+    return parseDocument(text, { schema: "failsafe", uniqueKeys: false, logLevel: "error" });
   } catch (error) {
-    throw invalid(`The MLmodel file is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw notYaml(error instanceof Error ? error.message : String(error));
   }
 }
 
-function mapAt(map: YamlMap, key: string): YamlMap {
-  const value = Object.hasOwn(map, key) ? map[key] : undefined;
-  return typeof value === "object" && value !== null ? value : {};
+function notYaml(message: string) {
+  const [first = ""] = message.split("\n");
+  // The parser goes down into what is nested until the stack is full.
+  const reason = first.includes("call stack") ? "it is nested too deep" : first;
+  return invalid(`The MLmodel file is not YAML as MLflow writes it: ${reason}`);
 }
 
-function textAt(map: YamlMap, key: string): string | null {
-  const value = Object.hasOwn(map, key) ? map[key] : undefined;
-  return typeof value === "string" && value !== "null" && value !== "" ? value : null;
-}
-
-/**
- * The mappings of a YAML file as PyYAML's block style writes them: nested by indentation, scalars plain or quoted and
- * folded over lines. Sequences and block scalars are passed over: nothing that serving needs is in them.
- */
-function parseYaml(text: string): YamlMap {
-  const root: YamlMap = {};
-  const open: { indent: number; map: YamlMap }[] = [{ indent: -1, map: root }];
-  const lines = text.split(/\r?\n/);
-  for (let i = 0; i < lines.length; i++) {
-    const entry = /^( *)((?:'(?:[^']|'')*'|"[^"]*"|[^\s#'"-][^:]*?)):(?: +(.*))?$/.exec(lines[i] ?? "");
-    if (entry === null) continue;
-    const indent = entry[1]?.length ?? 0;
-    const key = unquoted(entry[2] ?? "");
-    let value = (entry[3] ?? "").trim();
-    while (continues(value, lines[i + 1], indent)) {
-      i++;
-      value = folded(value, lines[i] ?? "");
-    }
-    while ((open.at(-1)?.indent ?? -1) >= indent) open.pop();
-    const parent = open.at(-1)?.map ?? root;
-    const opensMap = value === "";
-    const map: YamlMap = Object.create(null);
-    parent[key] = opensMap ? map : unquoted(value);
-    // A mapping inside a value that is itself text or a block scalar belongs to nothing that is read.
-    open.push({ indent, map });
+function mappingOf(document: Document.Parsed, node: unknown, where: string): Mapping {
+  const found = target(document, node);
+  if (found !== undefined && found !== null && !isMap(found) && !isNothing(found)) {
+    throw invalid(`The MLmodel file${where} is not a mapping of keys to values.`);
   }
-  return root;
-}
-
-/** Whether a scalar goes on: an open quote always does, plain text when the next line is deeper and not a new entry. */
-function continues(value: string, next: string | undefined, indent: number): boolean {
-  if (next === undefined) return false;
-  if (value.startsWith("'")) return !/^'(?:[^']|'')*'$/.test(value);
-  if (value.startsWith('"')) return !/^"(?:[^"\\]|\\.)*"$/.test(value);
-  if (value === "" || /^[|>]/.test(value)) return false;
-  const depth = /^ */.exec(next)?.[0].length ?? 0;
-  return next.trim() !== "" && depth > indent;
-}
-
-/** Lines of a scalar join with one space; an empty line is a line break; a trailing backslash joins without a space. */
-function folded(value: string, line: string): string {
-  const more = line.trim();
-  if (value.startsWith('"') && value.endsWith("\\")) return value.slice(0, -1) + more.replace(/^\\ /, " ");
-  if (more === "") return `${value}\n`;
-  return value.endsWith("\n") ? value + more : `${value} ${more}`;
-}
-
-function unquoted(scalar: string): string {
-  if (scalar.startsWith("'") && scalar.endsWith("'")) return scalar.slice(1, -1).replaceAll("''", "'");
-  if (scalar.startsWith('"') && scalar.endsWith('"')) {
-    try {
-      // Two escapes of YAML that JSON does not have.
-      const json = scalar.replace(/\\(x[\dA-Fa-f]{2}|.)/g, (whole, rest: string) =>
-        rest.length === 3 ? `\\u00${rest.slice(1)}` : rest === " " ? " " : whole,
-      );
-      return JSON.parse(json) as string;
-    } catch {
-      return scalar.slice(1, -1);
-    }
+  const entries = new Map<string, unknown>();
+  for (const { key, value } of isMap(found) ? found.items : []) {
+    if (!isScalar(key)) continue;
+    const name = String(key.value);
+    if (entries.has(name))
+      throw invalid(`The MLmodel file has the key "${name.slice(0, 100)}"${where} twice.`);
+    entries.set(name, value);
   }
-  return scalar;
+  const inside = (key: string) => `${where === "" ? ": " : `${where}.`}${key}`;
+  return {
+    keys: [...entries.keys()],
+    map: (key) => mappingOf(document, entries.get(key), inside(key)),
+    text(key) {
+      const scalar = target(document, entries.get(key));
+      if (scalar === undefined || scalar === null || isNothing(scalar)) return undefined;
+      if (isScalar(scalar)) return String(scalar.value);
+      throw invalid(`The MLmodel file${inside(key)} is not text.`);
+    },
+  };
+}
+
+/** What an alias stands for. */
+function target(document: Document.Parsed, node: unknown): unknown {
+  if (!isAlias(node)) return node;
+  const found = node.resolve(document);
+  if (found === undefined)
+    throw notYaml(`there is no "&${node.source.slice(0, 100)}" before "*${node.source.slice(0, 100)}"`);
+  return found;
+}
+
+/** What YAML writes for nothing, unless it is quoted. */
+function isNothing(node: unknown): boolean {
+  return isScalar(node) && node.type === "PLAIN" && /^(~|null|Null|NULL)?$/.test(String(node.value));
 }

@@ -325,4 +325,88 @@ describe("a schedule", () => {
     const deployment = await ask<{ variants: object[] }>("GET", "/api/v1/deployments/stops-live");
     expect(deployment.variants).toMatchObject([{ version: String(rolling?.model?.version), weight: 100 }]);
   }, 120_000);
+
+  it("closes the circle: drift raises an alert, the alert retrains once, and the gate says why the version stays", async () => {
+    const { upload, put, firings, turn, ask, clock, platform } = await ground();
+    const version = await upload(600);
+    await put("retrain", {
+      cron: null,
+      triggers: [{ on: "alert", monitor: "watch" }],
+      training,
+    });
+    await ask("POST", "/api/v1/schedules/retrain/run", {}, 202);
+    await turn();
+    await ask(
+      "PUT",
+      "/api/v1/deployments/live",
+      {
+        variants: [{ name: "main", model: "stops", version: "1", weight: 100 }],
+      },
+      201,
+    );
+    await ask("PUT", "/api/v1/monitors/watch", {
+      target: { deployment: "live" },
+      policy: "retrain",
+      windowHours: 1,
+      everyHours: 1,
+      minimumRows: 50,
+      alert: { badWindows: 1, ofWindows: 1, clearWindows: 1, coolDownHours: 24 },
+    });
+    clock.advance(2000);
+    const random = randomSource(9);
+    const drifted = async () => {
+      for (let i = 0; i < 100; i++) {
+        const inputs = [
+          { name: "x", shape: [1, 1], datatype: "FP32", data: [random.normal() + 3] },
+          { name: "group", shape: [1, 1], datatype: "BYTES", data: ["a"] },
+        ];
+        await ask("POST", "/v2/models/live/infer", { inputs });
+      }
+      clock.advance(3_600_000);
+      await runTimer(platform, "monitoring-evaluate");
+      await platform.runner.drain();
+      await turn();
+    };
+    await drifted();
+    await drifted();
+    const { items } = await ask<{ items: { id: string; signal: string; action: object }[] }>(
+      "GET",
+      "/api/v1/alerts?monitor=watch",
+    );
+    const alert = items.find(({ signal }) => signal === "data_drift");
+    expect(alert?.action).toMatchObject({
+      kind: "retrain",
+      state: "done",
+      detail: 'Fired: schedule "retrain".',
+    });
+    // Drift of the data and of the predictions at once retrain once.
+    const byAlert = (await firings("retrain")).filter(({ cause }) => cause.kind === "alert");
+    expect(byAlert.map(({ state }) => state).toSorted()).toEqual(["skipped", "succeeded"]);
+    expect(byAlert.find(({ state }) => state === "succeeded")).toMatchObject({
+      cause: { kind: "alert", monitor: "watch", message: expect.stringContaining("drift") },
+      dataVersion: version,
+      model: { version: expect.any(Number) },
+      promoted: false,
+      verdict: expect.any(String),
+    });
+    // The alert of a monitor that no schedule waits for says what to do.
+    await ask("DELETE", "/api/v1/schedules/retrain", undefined, 204);
+    await ask("PUT", "/api/v1/monitors/other", {
+      target: { deployment: "live" },
+      policy: "retrain",
+      windowHours: 1,
+      everyHours: 1,
+      minimumRows: 50,
+      alert: { badWindows: 1, ofWindows: 1, clearWindows: 1, coolDownHours: 0 },
+    });
+    await drifted();
+    const others = await ask<{ items: { signal: string; action: object }[] }>(
+      "GET",
+      "/api/v1/alerts?monitor=other",
+    );
+    expect(others.items.find(({ signal }) => signal === "data_drift")?.action).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining('add {"on": "alert", "monitor": "other"}'),
+    });
+  }, 120_000);
 });

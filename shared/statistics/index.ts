@@ -20,6 +20,7 @@ export {
   type ReferenceColumn,
   type ReferenceProfile,
 } from "./profile.ts";
+export { storedReference } from "./stored-reference.ts";
 export { wasserstein } from "./transport.ts";
 export {
   addValues,
@@ -28,6 +29,8 @@ export {
   finiteCount,
   mergeWindows,
   type NumericWindow,
+  pointsOfReference,
+  pointsOfWindow,
   type WindowColumn,
   type WindowProfile,
 } from "./window-profile.ts";

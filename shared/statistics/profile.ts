@@ -1,5 +1,4 @@
 import { hashInteger, hashText } from "./hash.ts";
-import { histogram } from "./histogram.ts";
 import { moments } from "./moments.ts";
 import { sortedFinite } from "./quantiles.ts";
 import { emptySample, offer, settle } from "./sample.ts";
@@ -9,7 +8,7 @@ import { emptySample, offer, settle } from "./sample.ts";
  * against. Edges and levels are frozen, so that windows can be counted and merged without the data they came from.
  */
 export interface ReferenceProfile {
-  readonly version: 1;
+  readonly version: 2;
   /** Stands for the frozen edges and levels: windows that were counted against another reference never mix. */
   readonly fingerprint: string;
   readonly seed: number;
@@ -37,6 +36,8 @@ export interface NumericReference {
   readonly edges: readonly number[];
   /** One less than the edges; a single value has edges [v, v] and one bin. */
   readonly counts: readonly number[];
+  /** Of each bin: the sum of the distances of its values from its lower edge. */
+  readonly offsets: readonly number[];
   /** Every value with its count, ascending, when there are at most 20 of them. */
   readonly distinct?: readonly ValueCount<number>[];
   /** Values of seeded rows, ascending. */
@@ -75,7 +76,10 @@ export interface ProfileOptions {
   readonly seed: number;
   /** Values kept per numeric column: 10,000 by default and at most. */
   readonly sampleSize?: number;
-  /** Quantile bins per numeric column, 50 by default; fewer remain where values repeat. */
+  /**
+   * Quantile bins per numeric column, 512 by default: so many hold the Kolmogorov-Smirnov statistic to 1/512. Values that
+   * repeat have bins of their own, and the tails finer ones.
+   */
   readonly bins?: number;
   /** Levels kept per categorical column, 1,000 by default. */
   readonly topLevels?: number;
@@ -97,13 +101,13 @@ export function buildReferenceProfile(
       ? numericReference(column.name, column.values, options)
       : categoricalReference(column.name, column.values, options.topLevels ?? 1000),
   );
-  return { version: 1, fingerprint: fingerprintOf(profiled), seed: options.seed, columns: profiled };
+  return { version: 2, fingerprint: fingerprintOf(profiled), seed: options.seed, columns: profiled };
 }
 
 /** Profiles of different columns of the same rows as one, for columns that do not fit into memory together. */
 export function joinProfiles(parts: readonly ReferenceProfile[], seed: number): ReferenceProfile {
   const columns = parts.flatMap((part) => part.columns);
-  return { version: 1, fingerprint: fingerprintOf(columns), seed, columns };
+  return { version: 2, fingerprint: fingerprintOf(columns), seed, columns };
 }
 
 function numericReference(
@@ -128,7 +132,7 @@ function numericReference(
   settle(sample, sampleSize);
   const sorted = sortedFinite(values);
   const { mean, sd0 } = moments(sorted);
-  const edges = frozenEdges(sorted, options.bins ?? 50);
+  const edges = frozenEdges(sorted, options.bins ?? 512);
   const distinct = distinctValues(sorted);
   return {
     kind: "numeric",
@@ -143,44 +147,108 @@ function numericReference(
     min: finiteOrNull(sorted[0]),
     max: finiteOrNull(sorted.at(-1)),
     edges,
-    counts: histogram(sorted, edges),
+    ...binned(sorted, edges),
     ...(distinct === undefined ? {} : { distinct }),
     sample: sample.values.sort((a, b) => a - b),
   };
 }
 
 /**
- * Quantile edges, each a value that was seen, without repetitions; so no bin of the reference is empty. A value on
- * which several quantiles fall holds more than a bin's share by itself: the next larger value becomes an edge too, so
- * that it gets a bin of its own.
+ * Quantile edges. A value that holds a bin's share by itself has a bin of its own, up to the next larger double: what a
+ * window has beside it, however near, is told from it. In the tails the share of a bin halves with each further one, down
+ * to a single row, so that a bin is never much wider than what lies inside it.
  */
 function frozenEdges(sorted: Float64Array, bins: number): number[] {
+  const rows = sorted.length;
   const first = sorted[0];
   const last = sorted.at(-1);
   if (first === undefined || last === undefined) return [];
   if (first === last) return [first, last];
-  const raw = Array.from(
-    { length: bins + 1 },
-    (_, i) => sorted[Math.min(Math.floor((i * sorted.length) / bins), sorted.length - 1)] ?? last,
+  const edges = new Set<number>([first, last]);
+  const at = (rank: number) => edges.add(sorted[Math.min(Math.max(0, Math.floor(rank)), rows - 1)] ?? last);
+  for (let i = 1; i < bins; i++) at((i * rows) / bins);
+  for (let share = rows / bins / 2; share >= 1; share /= 2) {
+    at(share);
+    at(rows - share);
+  }
+  for (let start = 0; start < rows; ) {
+    const value = sorted[start] ?? last;
+    const end = firstAbove(sorted, value, start);
+    if ((end - start) * bins >= rows) {
+      edges.add(value);
+      edges.add(nextDouble(value));
+    }
+    start = end;
+  }
+  return withGapsDivided(
+    [...edges].filter(Number.isFinite).sort((a, b) => a - b),
+    2 * bins,
   );
-  const edges = new Set<number>();
-  raw.forEach((edge, index) => {
-    edges.add(edge);
-    if (edge === raw[index + 1]) edges.add(nextLarger(sorted, edge) ?? edge);
-  });
-  return [...edges].sort((a, b) => a - b);
 }
 
-/** The smallest value above `value`, by bisection. */
-function nextLarger(sorted: Float64Array, value: number): number | undefined {
-  let low = 0;
-  let high = sorted.length;
+/**
+ * Where there are few rows, the gaps between their values are wide: divided, until there are about `most` bins, they tell
+ * where in them a window's values lie. A gap gets parts by the root of its width, which keeps the sum of the widths of
+ * parts least where one value may lie in each.
+ */
+function withGapsDivided(edges: readonly number[], most: number): number[] {
+  const left = most - edges.length;
+  const roots = edges.map((edge, i) => {
+    const before = edges[i - 1];
+    return before === undefined || edge <= nextDouble(before) ? 0 : Math.sqrt(edge - before);
+  });
+  const total = roots.reduce((sum, root) => sum + root, 0);
+  if (left <= 0 || total === 0) return [...edges];
+  const divided = new Set<number>(edges);
+  edges.forEach((edge, i) => {
+    const before = edges[i - 1] ?? edge;
+    const parts = 1 + Math.floor((left * (roots[i] ?? 0)) / total);
+    for (let part = 1; part < parts; part++) divided.add(before + (edge - before) * (part / parts));
+  });
+  return [...divided].filter(Number.isFinite).sort((a, b) => a - b);
+}
+
+/** The index of the first value above `value`, from an index on; by steps that double, then by bisection. */
+function firstAbove(sorted: Float64Array, value: number, from: number): number {
+  let step = 1;
+  while (from + step < sorted.length && sorted[from + step] === value) step *= 2;
+  let low = from + Math.floor(step / 2);
+  let high = Math.min(from + step, sorted.length);
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((sorted[middle] ?? value) > value) high = middle;
     else low = middle + 1;
   }
-  return sorted[low];
+  return low;
+}
+
+/** The smallest double above a finite one. */
+export function nextDouble(value: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value === 0 ? 0 : value);
+  view.setBigInt64(0, view.getBigInt64(0) + (value < 0 ? -1n : 1n));
+  return view.getFloat64(0);
+}
+
+/** How many values each bin has, and how far they lie from its lower edge together. */
+function binned(
+  sorted: Float64Array,
+  edges: readonly number[],
+): Pick<NumericReference, "counts" | "offsets"> {
+  const counts = new Array<number>(Math.max(0, edges.length - 1)).fill(0);
+  const offsets = counts.map(() => 0);
+  let bin = 0;
+  for (const value of sorted) {
+    while (bin < counts.length - 1 && value >= (edges[bin + 1] ?? Number.POSITIVE_INFINITY)) bin++;
+    counts[bin] = (counts[bin] ?? 0) + 1;
+    offsets[bin] = (offsets[bin] ?? 0) + (value - (edges[bin] ?? 0));
+  }
+  return { counts, offsets: offsets.map(representable) };
+}
+
+/** JSON has no infinity; a sum that exceeds the doubles is as large as they get. */
+export function representable(value: number): number {
+  return Math.min(Math.max(value, -Number.MAX_VALUE), Number.MAX_VALUE);
 }
 
 function distinctValues(sorted: Float64Array): ValueCount<number>[] | undefined {

@@ -6,19 +6,18 @@ import {
   longestLevel,
   type NumericReference,
   type ReferenceProfile,
+  representable,
   type ValueCount,
 } from "./profile.ts";
-import { emptySample, mergeSamples, offer, type PrioritySample, settle } from "./sample.ts";
 
 /**
  * What a stretch of time looked like, counted against a reference's frozen edges and levels, as plain JSON. Profiles of
  * the same reference merge: counts exactly, means and deviations up to rounding, in any order and any grouping.
  */
 export interface WindowProfile {
-  readonly version: 1;
+  readonly version: 2;
   /** Of the reference that the counts are aligned with. */
   readonly fingerprint: string;
-  readonly sampleSize: number;
   readonly columns: readonly WindowColumn[];
 }
 
@@ -39,6 +38,11 @@ export interface NumericWindow {
   under: number;
   over: number;
   readonly counts: number[];
+  /** Of each bin: the sum of the distances of its values from its lower edge; up to rounding, whatever the grouping. */
+  readonly offsets: number[];
+  /** Likewise of the values below, from the first edge, and of those above, from the last one. */
+  underOffset: number;
+  overOffset: number;
   /** Per distinct value of the reference, where it lists them. */
   readonly distinctCounts: number[];
   /** Of the finite values, 0 before the first; null once it has exceeded the doubles. */
@@ -47,7 +51,6 @@ export interface NumericWindow {
   m2: number | null;
   min: number | null;
   max: number | null;
-  sample: PrioritySample;
 }
 
 export interface CategoricalWindow {
@@ -66,22 +69,19 @@ export interface CategoricalWindow {
   unlistedLevels: ValueCount<string>[];
 }
 
-/** New values of one column, beside the priorities of their rows. */
+/** New values of one column. */
 export interface NewValues {
   readonly name: string;
   readonly values: ArrayLike<unknown>;
-  /** One per value, the same for all columns of a row: `hashText(<key of the row>, reference.seed)`. */
-  readonly priorities: ArrayLike<number>;
 }
 
 const shownLevels = 20;
 
-/** A window without rows. @param sampleSize values kept per numeric column; 2,000 by default */
-export function emptyWindow(reference: ReferenceProfile, sampleSize = 2000): WindowProfile {
+/** A window without rows. */
+export function emptyWindow(reference: ReferenceProfile): WindowProfile {
   return {
-    version: 1,
+    version: 2,
     fingerprint: reference.fingerprint,
-    sampleSize,
     columns: reference.columns.map((column) =>
       column.kind === "numeric" ? emptyNumeric(column) : emptyCategorical(column),
     ),
@@ -105,7 +105,7 @@ export function addValues(
     const frozen = reference.columns[index];
     const column = window.columns[index];
     if (frozen?.kind === "numeric" && column?.kind === "numeric") {
-      addNumbers(column, frozen, added, window.sampleSize);
+      addNumbers(column, frozen, added);
     } else if (frozen?.kind === "categorical" && column?.kind === "categorical") {
       addLevels(column, frozen, added);
     }
@@ -119,16 +119,14 @@ export function addValues(
  */
 export function mergeWindows(reference: ReferenceProfile, parts: readonly WindowProfile[]): WindowProfile {
   for (const part of parts) requireSame(reference.fingerprint, part.fingerprint);
-  const sampleSize = parts[0]?.sampleSize ?? 2000;
   return {
-    ...emptyWindow(reference, sampleSize),
+    ...emptyWindow(reference),
     columns: reference.columns.map((column, index) => {
       const columns = parts.flatMap((part) => part.columns[index] ?? []);
       return column.kind === "numeric"
         ? mergeNumeric(
             column,
             columns.filter((part) => part.kind === "numeric"),
-            sampleSize,
           )
         : mergeCategorical(
             column,
@@ -136,6 +134,62 @@ export function mergeWindows(reference: ReferenceProfile, parts: readonly Window
           );
     }),
   };
+}
+
+/** The finite values of a side as points of weight, about the mean of what lies in each bin. */
+export interface BinnedValues {
+  /** Ascending. */
+  readonly sorted: readonly number[];
+  readonly weights: readonly number[];
+}
+
+/**
+ * Where the values of a reference lie. Between two edges the area under a distribution function follows from the mean of
+ * the values there, so that transport between two sides of the same edges is off only inside of bins in which their
+ * distribution functions cross.
+ */
+export function pointsOfReference({ edges, counts, offsets }: NumericReference): BinnedValues {
+  return pointsOf(edges, counts, offsets);
+}
+
+/** Likewise of a window, with what lies below and above the edges. */
+export function pointsOfWindow({ edges }: NumericReference, window: NumericWindow): BinnedValues {
+  const { sorted, weights } = pointsOf(edges, window.counts, window.offsets);
+  const [first, last] = [edges[0] ?? 0, edges.at(-1) ?? 0];
+  const below = window.under > 0;
+  const above = window.over > 0;
+  return {
+    sorted: [
+      ...(below ? [first - window.underOffset / window.under] : []),
+      ...sorted,
+      ...(above ? [last + window.overOffset / window.over] : []),
+    ],
+    weights: [...(below ? [window.under] : []), ...weights, ...(above ? [window.over] : [])],
+  };
+}
+
+/** Into so many points a bin of several values is spread, evenly about their mean and no further than its nearer edge. */
+const pointsOfBin = 8;
+
+function pointsOf(
+  edges: readonly number[],
+  counts: readonly number[],
+  offsets: readonly number[],
+): { sorted: number[]; weights: number[] } {
+  const sorted: number[] = [];
+  const weights: number[] = [];
+  counts.forEach((count, bin) => {
+    if (count <= 0) return;
+    const [low, high] = [edges[bin] ?? 0, edges[bin + 1] ?? 0];
+    const mean = Math.min(Math.max(low + (offsets[bin] ?? 0) / count, low), high);
+    const reach = Math.min(mean - low, high - mean);
+    const points = count < pointsOfBin || reach === 0 ? 1 : pointsOfBin;
+    for (let point = 0; point < points; point++) {
+      sorted.push(mean + reach * ((2 * point + 1) / points - 1));
+      weights.push(count / points);
+    }
+  });
+  return { sorted, weights };
 }
 
 /** Finite values of a numeric window. */
@@ -156,12 +210,14 @@ function emptyNumeric(column: NumericReference): NumericWindow {
     under: 0,
     over: 0,
     counts: column.counts.map(() => 0),
+    offsets: column.counts.map(() => 0),
+    underOffset: 0,
+    overOffset: 0,
     distinctCounts: column.distinct?.map(() => 0) ?? [],
     mean: 0,
     m2: 0,
     min: null,
     max: null,
-    sample: emptySample(),
   };
 }
 
@@ -178,12 +234,10 @@ function emptyCategorical(column: CategoricalReference): CategoricalWindow {
   };
 }
 
-function addNumbers(
-  column: NumericWindow,
-  frozen: NumericReference,
-  added: NewValues,
-  sampleSize: number,
-): void {
+function addNumbers(column: NumericWindow, frozen: NumericReference, added: NewValues): void {
+  const { edges } = frozen;
+  const firstEdge = edges[0] ?? 0;
+  const lastEdge = edges.at(-1) ?? 0;
   const distinct = new Map(frozen.distinct?.map((entry, index) => [entry.value, index]));
   let finite = finiteCount(column);
   let mean = column.mean ?? Number.NaN;
@@ -197,10 +251,17 @@ function addNumbers(
     else if (value === Number.POSITIVE_INFINITY) column.posInf++;
     else if (value === Number.NEGATIVE_INFINITY) column.negInf++;
     else {
-      const bin = binOf(frozen.edges, value);
-      if (bin < 0) column.under++;
-      else if (bin >= column.counts.length) column.over++;
-      else increment(column.counts, bin);
+      const bin = binOf(edges, value);
+      if (bin < 0) {
+        column.under++;
+        column.underOffset = representable(column.underOffset + (firstEdge - value));
+      } else if (bin >= column.counts.length) {
+        column.over++;
+        column.overOffset = representable(column.overOffset + (value - lastEdge));
+      } else {
+        increment(column.counts, bin);
+        increment(column.offsets, bin, value - (edges[bin] ?? 0));
+      }
       const index = distinct.get(value);
       if (index !== undefined) increment(column.distinctCounts, index);
       const delta = value - mean;
@@ -208,12 +269,10 @@ function addNumbers(
       m2 += delta * (value - mean);
       column.min = column.min === null ? value : Math.min(column.min, value);
       column.max = column.max === null ? value : Math.max(column.max, value);
-      offer(column.sample, sampleSize, value, added.priorities[i] ?? 0);
     }
   }
   column.mean = finiteOrNull(mean);
   column.m2 = finiteOrNull(m2);
-  settle(column.sample, sampleSize);
 }
 
 /** null: there is no value; undefined: it is no number. */
@@ -256,11 +315,7 @@ function fewestByHash(levels: ReadonlyMap<string, number>): ValueCount<string>[]
     .map(({ value, count }) => ({ value, count }));
 }
 
-function mergeNumeric(
-  frozen: NumericReference,
-  parts: readonly NumericWindow[],
-  sampleSize: number,
-): NumericWindow {
+function mergeNumeric(frozen: NumericReference, parts: readonly NumericWindow[]): NumericWindow {
   const merged = emptyNumeric(frozen);
   let moments = momentsOf(merged);
   for (const part of parts) {
@@ -276,6 +331,11 @@ function mergeNumeric(
     part.counts.forEach((count, index) => {
       increment(merged.counts, index, count);
     });
+    part.offsets.forEach((offset, index) => {
+      if (offset !== 0) increment(merged.offsets, index, offset);
+    });
+    merged.underOffset = representable(merged.underOffset + part.underOffset);
+    merged.overOffset = representable(merged.overOffset + part.overOffset);
     part.distinctCounts.forEach((count, index) => {
       increment(merged.distinctCounts, index, count);
     });
@@ -284,10 +344,6 @@ function mergeNumeric(
   }
   merged.mean = finiteOrNull(moments.mean);
   merged.m2 = finiteOrNull(moments.m2);
-  merged.sample = mergeSamples(
-    parts.map((part) => part.sample),
-    sampleSize,
-  );
   return merged;
 }
 

@@ -3,7 +3,6 @@ import { createInterface } from "node:readline";
 import {
   addValues,
   emptyWindow,
-  hashText,
   type ReferenceProfile,
   type WindowProfile,
 } from "../../../shared/statistics/index.ts";
@@ -34,13 +33,13 @@ export default async function profileHour({ files, reference }: HourTask): Promi
   const window = emptyWindow(reference);
   const seen = new Set<string>();
   const counts = { requests: 0, duplicates: 0, errors: 0, damaged: 0 };
-  let batch = new Map<string, { values: unknown[]; priorities: number[] }>();
+  let batch = new Map<string, unknown[]>();
   let rows = 0;
   const flush = () => {
     addValues(
       window,
       reference,
-      [...batch].map(([name, column]) => ({ name, ...column })),
+      [...batch].map(([name, values]) => ({ name, values })),
     );
     batch = new Map();
     rows = 0;
@@ -64,12 +63,9 @@ export default async function profileHour({ files, reference }: HourTask): Promi
         continue; // its inputs may be what was wrong with it
       }
       for (const [name, values] of columnsOf(line)) {
-        const column = batch.get(name) ?? { values: [], priorities: [] };
+        const column = batch.get(name) ?? [];
         batch.set(name, column);
-        values.forEach((value, row) => {
-          column.values.push(value);
-          column.priorities.push(hashText(`${line.id}#${row}`, reference.seed));
-        });
+        for (const value of values) column.push(value);
         rows += values.length;
       }
       if (rows >= batchRows) flush();

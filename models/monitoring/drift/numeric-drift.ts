@@ -6,6 +6,8 @@ import {
   kolmogorovSmirnovP,
   type NumericReference,
   type NumericWindow,
+  pointsOfReference,
+  pointsOfWindow,
   populationStabilityFloor,
   smoothedPopulationStability,
   wasserstein,
@@ -87,14 +89,24 @@ export function transport(
   const sd = reference.sd ?? 0;
   const constant = sd <= 1e-12 * Math.max(1, mean);
   const unit = constant ? 1 : sd;
-  const current = Float64Array.from(window.sample.values).sort();
-  const distance = wasserstein({ sorted: reference.sample }, { sorted: current }) / unit;
+  const distance = wasserstein(pointsOfReference(reference), pointsOfWindow(reference, window)) / unit;
   // The floor costs 200 drawn windows: only where the verdict hangs on it.
   const near = !constant && threshold !== null && distance >= threshold;
-  const floor = near ? wassersteinFloor(reference.sample, current.length, seed) / unit : null;
+  const floor = near ? transportFloor(reference, finiteCount(window), seed) / unit : null;
   return judged("wasserstein", distance, constant ? null : threshold, floor, {
     unit: constant ? "raw" : "sd",
   });
+}
+
+/** Largest windows whose floor is drawn; with more rows it falls like the root of their number. */
+const maxDrawn = 10_000;
+
+/** What chance explains, drawn from the reference's sample and taken to the numbers of rows that there are. */
+function transportFloor(reference: NumericReference, rows: number, seed: number): number {
+  const drawn = Math.min(rows, maxDrawn);
+  const sampled = reference.sample.length;
+  const floor = wassersteinFloor(reference.sample, drawn, seed);
+  return floor * Math.sqrt((1 / referenceCount(reference) + 1 / rows) / (1 / sampled + 1 / drawn));
 }
 
 /** Which way, and how far, the mean moved. */

@@ -3,7 +3,11 @@ import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
 import type { WorkerPool } from "../../../shared/jobs/index.ts";
-import type { ReferenceProfile, WindowProfile } from "../../../shared/statistics/index.ts";
+import {
+  type ReferenceProfile,
+  storedReference,
+  type WindowProfile,
+} from "../../../shared/statistics/index.ts";
 import type { Column, Datasets } from "../../datasets/index.ts";
 import type { Registry } from "../../registry/index.ts";
 import { readJson } from "../capture/windows.ts";
@@ -11,7 +15,7 @@ import type { DatasetSlice, MonitorSpec } from "../schemas.ts";
 import type { SliceResult, SliceTask } from "./slice.worker.ts";
 
 /** Below it lie profiles of slices, by dataset and version. */
-export const referencesRoot = "monitoring/references/v2/";
+export const referencesRoot = "monitoring/references/v3/";
 
 export interface ReferenceSources {
   readonly blobs: BlobStore;
@@ -49,15 +53,16 @@ export async function loadReference(
     );
   }
   const prefix = await sources.registry.artifactPrefix(version.model, Number(version.version));
-  const profile = await readJson<ReferenceProfile>(sources.blobs, `${prefix}/reference-profile.json`);
+  const stored = await readJson<{ version: number }>(sources.blobs, `${prefix}/reference-profile.json`);
   const name = `version ${version.version} of "${version.model}"`;
-  if (profile === null) {
+  if (stored === null) {
     throw conflict(
       `There is no reference profile beside ${name}; give the monitor a dataset as its reference.`,
     );
   }
-  if (profile.version !== 1) {
-    throw conflict(`The reference profile beside ${name} is of format ${profile.version}; 1 is known here.`);
+  const profile = storedReference(stored);
+  if (profile === null) {
+    throw conflict(`The reference profile beside ${name} is of format ${stored.version}; 2 is known here.`);
   }
   return { profile, source: `training of ${name}` };
 }

@@ -4,7 +4,6 @@ import {
   addValues,
   buildReferenceProfile,
   emptyWindow,
-  hashText,
   joinProfiles,
   type ReferenceProfile,
   type WindowProfile,
@@ -49,9 +48,7 @@ export default async function profileSlice(
       if (window === undefined || task.reference === undefined) {
         parts.push(profileOf(name, kind, values));
       } else {
-        const keySeed = task.reference.seed;
-        const priorities = Uint32Array.from({ length: rows }, (_, row) => hashText(String(row), keySeed));
-        addValues(window, task.reference, [{ name, values, priorities }]);
+        addValues(window, task.reference, [{ name, values }]);
       }
     }
     if (window !== undefined) return { kind: "window", window, rows };

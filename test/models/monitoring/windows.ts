@@ -1,5 +1,4 @@
 import { Thresholds } from "../../../models/monitoring/schemas.ts";
-import { hashText } from "../../../shared/statistics/hash.ts";
 import { emptyWindow, type ReferenceProfile, type WindowProfile } from "../../../shared/statistics/index.ts";
 import { addValues } from "../../../shared/statistics/window-profile.ts";
 
@@ -12,8 +11,7 @@ export function windowOf(
 ): WindowProfile {
   const window = emptyWindow(reference);
   for (const [name, values] of Object.entries(columns)) {
-    const priorities = Array.from({ length: values.length }, (_, i) => hashText(`row ${i}`, reference.seed));
-    addValues(window, reference, [{ name, values, priorities }]);
+    addValues(window, reference, [{ name, values }]);
   }
   return window;
 }

@@ -32,16 +32,6 @@ export function settle(sample: PrioritySample, size: number): void {
   sample.priorities = kept.map((index) => at(priorities, index));
 }
 
-/** The sample of several parts together; the parts are left as they are. */
-export function mergeSamples(parts: readonly PrioritySample[], size: number): PrioritySample {
-  const merged: PrioritySample = {
-    values: parts.flatMap((part) => part.values),
-    priorities: parts.flatMap((part) => part.priorities),
-  };
-  settle(merged, size);
-  return merged;
-}
-
 function at(list: readonly number[], index: number): number {
   return list[index] ?? 0;
 }

@@ -182,7 +182,8 @@ describe("a schedule", () => {
     await runTimer(platform, "training-schedules");
     const found = await firings("hourly");
     expect(found).toHaveLength(states.length);
-    expect(found[0]?.cause).toMatchObject({ kind: "time", dueMs: Date.UTC(2026, 0, 5, 12, 30) });
+    const due = found.map(({ cause }) => (cause.kind === "time" ? cause.dueMs : 0));
+    expect(Math.max(...due)).toBe(Date.UTC(2026, 0, 5, 12, 30));
     if (catchUp === "none") expect(found[0]).toMatchObject({ state: "skipped", trainingId: null });
   });
 

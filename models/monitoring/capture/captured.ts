@@ -6,7 +6,7 @@ export const directly = "_direct";
 
 /** Below it lie the predictions, and below the other the profiles of their hours, in the same order of folders. */
 export const captureRoot = "capture/v1/";
-export const hoursRoot = "monitoring/hours/v2/";
+export const hoursRoot = "monitoring/hours/v1/";
 
 /** One captured prediction: a line of a JSON Lines blob. */
 export interface CapturedLine {

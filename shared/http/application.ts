@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import type { Logger } from "pino";
 import type { z } from "zod";
-import { forbidden, invalid, isKetlineError, notFound, timedOut, unauthenticated } from "../errors.ts";
+import {
+  forbidden,
+  invalid,
+  isKetlineError,
+  notFound,
+  timedOut,
+  unauthenticated,
+  unavailable,
+} from "../errors.ts";
 import { type Actor, allows, type Identity } from "../identity/actor.ts";
 import { failSpan, inSpan } from "../telemetry/index.ts";
 import { readJson } from "./body.ts";
@@ -95,7 +103,10 @@ export function answerRoute(
       const known = options.identity.authenticate(request);
       actor = authorised(route, known instanceof Promise ? await known : known);
       answered = written(await handle(route, exchange, actor, requestId, options.publicUrl), requestId);
-    } catch (error) {
+    } catch (thrown) {
+      // What fails because its caller went away is no fault of the server, whatever it fails with.
+      const isGone = !isKetlineError(thrown) && (request.isGone ?? request.signal.aborted);
+      const error = isGone ? unavailable("The request was given up.", { cause: thrown }) : thrown;
       answered = errorAnswer(route.protocol, error, requestId);
       if (answered.status >= 500) {
         failSpan(span, error);

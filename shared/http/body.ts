@@ -1,4 +1,4 @@
-import { invalid, isKetlineError, tooLarge } from "../errors.ts";
+import { invalid, isKetlineError, tooLarge, unavailable } from "../errors.ts";
 import { parseStorableJson } from "./json.ts";
 import type { RequestHead } from "./route.ts";
 
@@ -13,7 +13,10 @@ export function readBytes(request: RequestHead, maxBytes: number, alignedAt?: nu
   if (declared > maxBytes) return Promise.reject(exceeds(maxBytes, declared));
   // A body of declared length cannot be longer.
   if (declared > 0 && request.wholeBody !== undefined) return request.wholeBody(alignedAt);
-  return readPieces(request, maxBytes, declared);
+  return readPieces(request, maxBytes, declared).catch((error: unknown) => {
+    // Whoever went away in the middle of a body gets no answer, and it is no fault of the server.
+    throw isKetlineError(error) ? error : unavailable("The request was given up.", { cause: error });
+  });
 }
 
 async function readPieces(request: RequestHead, maxBytes: number, declared: number): Promise<Uint8Array> {

@@ -7,6 +7,8 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
+  /** How it ended, with the last that it said on stderr; undefined while it runs. */
+  ending(): string | undefined;
   /** As a power cut would: no signal handler, no flush. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -23,11 +25,19 @@ export async function startServerProcess(
     env: { PATH: process.env.PATH, PORT: "0", KETLINE_DATA: data, KETLINE_LOG_LEVEL: "error", ...env },
     stdio: ["ignore", "inherit", "pipe"],
   });
+  let lastWords = "";
+  child.stderr.on("data", (text: Buffer) => {
+    lastWords = (lastWords + text).slice(-4000);
+  });
   const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
   try {
     return {
       url: await greeted(child),
       pid: child.pid ?? 0,
+      ending: () => {
+        if (child.exitCode === null && child.signalCode === null) return undefined;
+        return `ended (${child.exitCode ?? child.signalCode}): ${lastWords}`;
+      },
       kill: () => end(child, "SIGKILL"),
       stop: () => end(child, "SIGTERM"),
     };

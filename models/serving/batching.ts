@@ -1,6 +1,7 @@
 import { timedOut, unavailable } from "../../shared/errors.ts";
+import { inlineSizeOf } from "./inline-cost.ts";
 import type { OnnxSession } from "./onnx-session.ts";
-import { commonRows, elementsOf, joinRows, takeRows } from "./rows.ts";
+import { commonRows, joinRows, takeRows } from "./rows.ts";
 import type { Tensors } from "./tensors.ts";
 
 /** Puts requests that wait for a model into one run. */
@@ -114,7 +115,7 @@ export function createBatcher(
     run: (inputs, outputs, limits) =>
       new Promise((resolve, reject) => {
         const rows = commonRows(inputs) ?? 0;
-        const elements = elementsOf(inputs);
+        const elements = inlineSizeOf(inputs);
         const arrivedMs = performance.now();
         waiting.push({ inputs, outputs, limits, arrivedMs, rows, elements, resolve, reject });
         if (!running) void runAll();

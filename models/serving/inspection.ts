@@ -19,6 +19,7 @@ import {
   readModel,
   spliced,
 } from "../../shared/onnx/index.ts";
+import { type InlineCost, inlineCostOf } from "./inline-cost.ts";
 import { type MlModel, maxMlModelBytes, readMlModel } from "./mlmodel.ts";
 import { keepsRowsApart } from "./row-operators.ts";
 import { replaceZipMaps } from "./zip-maps.ts";
@@ -27,6 +28,8 @@ export interface InspectionLimits {
   /** Of the model and its external data. */
   readonly maxFileBytes: number;
   readonly maxNodes: number;
+  /** Of a model that may run in the server: larger ones are not looked at for that. */
+  readonly maxInlineBytes: number;
 }
 
 /** What a model folder holds, found without running any of it. */
@@ -37,7 +40,8 @@ export interface InspectedModel {
   readonly metadata: Readonly<Record<string, string>>;
   readonly nodeCount: number;
   readonly fileBytes: number;
-  readonly bounded: boolean;
+  /** Null when it must not run in the server (see `inline-cost.ts`). */
+  readonly inlineCost: InlineCost | null;
   /** Whether its operators keep rows apart; the signature has to agree. */
   readonly rowWise: boolean;
   /** Inputs and outputs whose number of dimensions the model leaves open. */
@@ -62,13 +66,23 @@ export async function inspectModel(directory: string, limits: InspectionLimits):
     const nodeCount = checkOperators(model, limits.maxNodes);
     const fileBytes = size + (await externalBytes(model, path.dirname(file)));
     if (fileBytes > limits.maxFileBytes) throw tooLargeModel(fileBytes, limits.maxFileBytes);
-    const bounded = isBounded(model);
+    const inlineCost = fileBytes <= limits.maxInlineBytes ? inlineCostOf(model, source) : null;
     const unranked = unrankedNames(model);
     const { edits, classLabels } = replaceZipMaps(model, source);
     const rowWise = keepsRowsApart(model);
     const servedFile = edits.length === 0 ? file : writeServed(file, source, [...edits, ...opsetFor(model)]);
     const metadata = Object.fromEntries(model.metadata);
-    return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, bounded, rowWise, unranked };
+    return {
+      servedFile,
+      mlModel,
+      classLabels,
+      metadata,
+      nodeCount,
+      fileBytes,
+      inlineCost,
+      rowWise,
+      unranked,
+    };
   } finally {
     closeSync(opened);
   }
@@ -177,30 +191,6 @@ async function externalBytes(model: OnnxModel, folder: string): Promise<number> 
     bytes += stat.size;
   }
   return bytes;
-}
-
-/**
- * Operators that repeat, or make tensors as large as a number in the data says. What a model without them costs follows
- * from its size and that of its inputs, so that what was measured once tells what the next request will take.
- */
-const unboundedOperators = new Set([
-  "Loop",
-  "Scan",
-  "SequenceMap",
-  "Range",
-  "ConstantOfShape",
-  "Expand",
-  "Tile",
-  "Resize",
-  "Upsample",
-  "Pad",
-  "OneHot",
-]);
-
-function isBounded(model: OnnxModel): boolean {
-  return modelOperators(model).every(
-    ({ domain, operator }) => domain !== "" || !unboundedOperators.has(operator),
-  );
 }
 
 function unrankedNames({ graph }: OnnxModel): ReadonlySet<string> {

@@ -1,3 +1,4 @@
+import type { InlineCost } from "./inline-cost.ts";
 import type { ColumnSpec, ParamSpec } from "./mlmodel.ts";
 import type { ModelSignature } from "./signature.ts";
 
@@ -13,8 +14,8 @@ export interface ModelDescription {
   readonly nodeCount: number;
   /** Of the model and its external data. */
   readonly fileBytes: number;
-  /** Whether work and memory follow from its files and the size of its inputs alone (see `inspection.ts`). */
-  readonly bounded: boolean;
+  /** What one run costs at most; null when it must not run in the server (see `inline-cost.ts`). */
+  readonly inlineCost: InlineCost | null;
   /** Whether its operators are known to answer each row from nothing but that row (see `row-operators.ts`). */
   readonly rowWise: boolean;
   /** The file to load, an absolute path: the model itself, or its rewritten copy. */

@@ -11,13 +11,6 @@ export function commonRows(tensors: Tensors): number | undefined {
   return rows;
 }
 
-/** Of all tensors together. */
-export function elementsOf(tensors: Tensors): number {
-  let elements = 0;
-  for (const name in tensors) elements += tensors[name]?.data.length ?? 0;
-  return elements;
-}
-
 /** Rows from `start` on, of every tensor. They share memory with the whole where they are numbers. */
 export function takeRows(tensors: Tensors, start: number, count: number): Tensors {
   return mapTensors(tensors, ({ datatype, shape, data }) => {

@@ -3,11 +3,11 @@ import { type Batcher, createBatcher } from "./batching.ts";
 import type { HostAnswer } from "./host-messages.ts";
 import type { AskOptions, Host, Hosts } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
+import { inlineSizeOf, isAffordable } from "./inline-cost.ts";
 import type { ModelDescription } from "./model.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
 import { createPace } from "./pace.ts";
 import { triesRowByRow } from "./row-independence.ts";
-import { elementsOf } from "./rows.ts";
 import type { Tensors } from "./tensors.ts";
 
 /** A model version that is loaded, wherever its session is. */
@@ -45,8 +45,8 @@ export interface RunResult {
 
 /**
  * When a model may run in the server's own process, where a request costs a fraction of what it costs through a host.
- * It starts in a host and has to earn it: its cost follows from its inputs (`bounded`), its file is small, loading it
- * took little processor time, and its first requests were answered quickly. From then on each request runs here whose
+ * It starts in a host and has to earn it: what a run costs at most is known from its operators (`inline-cost.ts`), its
+ * file is small, loading it took little processor time, and its first requests were answered quickly. From then on each request runs here whose
  * size was found quick, and the others in the host. A model that is slow here again and again goes back for good. The
  * server stands still while a model runs in it, so the limits say for how long.
  */
@@ -95,8 +95,12 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
   let slowness = 0;
   const pace = createPace(rule.maxRunMs);
   let inline: InlineSession | undefined;
+  const { inlineCost } = description;
   let mayInline =
-    description.bounded && description.fileBytes <= rule.maxFileBytes && cpuMs <= rule.maxLoadMs;
+    inlineCost !== null && description.fileBytes <= rule.maxFileBytes && cpuMs <= rule.maxLoadMs;
+  /** @param size see `inlineSizeOf` */
+  const fitsInline = (size: number) =>
+    inlineCost !== null && isAffordable(inlineCost, size) && pace.isQuick(size);
 
   const reload = () => {
     loading ??= parts
@@ -126,7 +130,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     try {
       const result =
         place.batcher === undefined || alone === true
-          ? { ...(await place.session.run(inputs, outputs)), executions: 1, elements: elementsOf(inputs) }
+          ? { ...(await place.session.run(inputs, outputs)), executions: 1, elements: inlineSizeOf(inputs) }
           : await place.batcher.run(inputs, outputs, { timeoutMs, caller });
       if (result.executions === 0) return result;
       pace.measure(result.elements, result.runMs);
@@ -149,7 +153,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       if (released) return await session.release();
       const mayBatch = description.rowWise && (await triesRowByRow(session, sample)) === true;
       if (released) return await session.release();
-      const batcher = mayBatch ? createBatcher(session, pace.isQuick) : undefined;
+      const batcher = mayBatch ? createBatcher(session, fitsInline) : undefined;
       inline = { session, batcher, runs: 0, leaving: false };
       await unload();
     } catch {
@@ -172,9 +176,9 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       const answer = await hosts.ask(host, request, { ...options, timeoutMs: left() });
       if (answer.kind === "ran") {
         hostRuns++;
-        const elements = elementsOf(inputs);
-        pace.measure(elements, answer.runMs);
-        if (mayInline && hostRuns >= rule.afterRuns && pace.isQuick(elements)) {
+        const size = inlineSizeOf(inputs);
+        if (mayInline || inline !== undefined) pace.measure(size, answer.runMs);
+        if (mayInline && hostRuns >= rule.afterRuns && fitsInline(size)) {
           mayInline = false;
           setImmediate(moveInline, inputs);
         }
@@ -193,7 +197,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       return inline === undefined ? "host" : "inline";
     },
     run: (inputs, outputs, options) =>
-      inline !== undefined && pace.isQuick(elementsOf(inputs))
+      inline !== undefined && fitsInline(inlineSizeOf(inputs))
         ? runInline(inline, inputs, outputs, options)
         : runInHost(inputs, outputs, options),
     async release() {

@@ -212,8 +212,8 @@ function keyOf(version: ServableVersion): string {
   return `${version.name}/${version.version}@${version.storageLocation}`;
 }
 
-function inspection({ maxModelBytes, maxNodes }: SessionLimits) {
-  return { maxFileBytes: maxModelBytes, maxNodes };
+function inspection({ maxModelBytes, maxNodes, inlineRule }: SessionLimits) {
+  return { maxFileBytes: maxModelBytes, maxNodes, maxInlineBytes: inlineRule.maxFileBytes };
 }
 
 function loaded(answer: HostAnswer): Extract<HostAnswer, { kind: "loaded" }> {

@@ -42,7 +42,11 @@ export function withCrew<Result>(
     >();
 
     const load = async (host: Host): Promise<ModelDescription> => {
-      const inspection = { maxFileBytes: limits.maxModelBytes, maxNodes: limits.maxNodes };
+      const inspection = {
+        maxFileBytes: limits.maxModelBytes,
+        maxNodes: limits.maxNodes,
+        maxInlineBytes: 0,
+      };
       const request = { kind: "load", key, directory: folder, limits: inspection } as const;
       const times = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
       const answer = await hosts.ask(host, request, times);

@@ -25,7 +25,7 @@ const modelOf = (
   metadata: {},
   nodeCount: 1,
   fileBytes: 1,
-  bounded: true,
+  inlineCost: null,
   rowWise: true,
   servedFile: "/model.onnx",
   unranked: [],

@@ -20,12 +20,11 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
       sessions.delete(request.key);
       const inspected = await inspectModel(request.directory, request.limits);
       const before = process.cpuUsage();
-      const session = await openOnnxSession(inspected.servedFile, inspected.unranked);
+      const session = await openOnnxSession(inspected.servedFile, inspected.hints);
       sessions.set(request.key, session);
-      const { mlModel, unranked, ...rest } = inspected;
+      const { mlModel, ...rest } = inspected;
       const description = {
         ...rest,
-        unranked: [...unranked],
         signature: session.signature,
         rowWise: inspected.rowWise && isByRow(session.signature),
         columns: mlModel?.columns ?? null,

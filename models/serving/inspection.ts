@@ -7,6 +7,7 @@ import {
   appended,
   type ByteSource,
   type Edit,
+  expandedNodeCount,
   fieldBytes,
   fileSource,
   mlDomain,
@@ -19,9 +20,15 @@ import {
   readModel,
   spliced,
 } from "../../shared/onnx/index.ts";
+import { defaultInputs } from "./default-inputs.ts";
 import { type InlineCost, inlineCostOf } from "./inline-cost.ts";
+import { substituteLocales } from "./locales.ts";
 import { type MlModel, maxMlModelBytes, readMlModel } from "./mlmodel.ts";
+import type { InterfaceHints } from "./model.ts";
+import { hasLocale } from "./onnx-session.ts";
 import { keepsRowsApart } from "./row-operators.ts";
+import { checkVersions } from "./runtime-limits.ts";
+import { takeOutUnserved } from "./unserved.ts";
 import { replaceZipMaps } from "./zip-maps.ts";
 
 export interface InspectionLimits {
@@ -44,8 +51,7 @@ export interface InspectedModel {
   readonly inlineCost: InlineCost | null;
   /** Whether its operators keep rows apart; the signature has to agree. */
   readonly rowWise: boolean;
-  /** Inputs and outputs whose number of dimensions the model leaves open. */
-  readonly unranked: ReadonlySet<string>;
+  readonly hints: InterfaceHints;
 }
 
 /**
@@ -63,26 +69,30 @@ export async function inspectModel(directory: string, limits: InspectionLimits):
   try {
     const source = fileSource(opened);
     const model = readModel(source);
+    checkVersions(model);
     const nodeCount = checkOperators(model, limits.maxNodes);
     const fileBytes = size + (await externalBytes(model, path.dirname(file)));
     if (fileBytes > limits.maxFileBytes) throw tooLargeModel(fileBytes, limits.maxFileBytes);
-    const inlineCost = fileBytes <= limits.maxInlineBytes ? inlineCostOf(model, source) : null;
-    const unranked = unrankedNames(model);
-    const { edits, classLabels } = replaceZipMaps(model, source);
-    const rowWise = keepsRowsApart(model);
-    const servedFile = edits.length === 0 ? file : writeServed(file, source, [...edits, ...opsetFor(model)]);
+    const zipMaps = replaceZipMaps(model, source);
+    const { classLabels } = zipMaps;
+    const inputs = defaultInputs(model, source);
+    const outputs = takeOutUnserved(model, source, new Set(Object.keys(classLabels)));
+    const edits = [
+      ...zipMaps.edits,
+      ...(zipMaps.edits.length === 0 ? [] : opsetFor(model)),
+      ...inputs.edits,
+      ...outputs.edits,
+      ...(await substituteLocales(model, hasLocale)),
+    ];
+    const servedFile = edits.length === 0 ? file : writeServed(file, source, edits);
+    const hints = { unranked: unrankedNames(model), defaults: inputs.defaults, unserved: outputs.unserved };
+    // A value that a request may change is no constant that rows could share, or that sizes could follow from.
+    const isFixed = Object.keys(inputs.defaults).length === 0;
+    const rowWise = isFixed && keepsRowsApart(model);
+    const mayInline = isFixed && fileBytes <= limits.maxInlineBytes;
+    const inlineCost = mayInline ? inlineCostOf(model, source) : null;
     const metadata = Object.fromEntries(model.metadata);
-    return {
-      servedFile,
-      mlModel,
-      classLabels,
-      metadata,
-      nodeCount,
-      fileBytes,
-      inlineCost,
-      rowWise,
-      unranked,
-    };
+    return { servedFile, mlModel, classLabels, metadata, nodeCount, fileBytes, inlineCost, rowWise, hints };
   } finally {
     closeSync(opened);
   }
@@ -171,8 +181,12 @@ function checkOperators(model: OnnxModel, maxNodes: number): number {
       throw invalid(`It uses the custom operator ${domain}.${operator}; custom operators are not run here.`);
     }
   }
-  if (count > maxNodes) throw tooLarge(`It has ${count} nodes; at most ${maxNodes} are served.`);
-  return count;
+  const expanded = Math.max(count, expandedNodeCount(model));
+  if (expanded > maxNodes) {
+    const how = expanded === count ? "" : " once its functions are written out";
+    throw tooLarge(`It has ${expanded} nodes${how}; at most ${maxNodes} are served.`);
+  }
+  return expanded;
 }
 
 /** Sizes of the files that hold external data, each checked to lie in the model's own folder. */
@@ -193,12 +207,10 @@ async function externalBytes(model: OnnxModel, folder: string): Promise<number> 
   return bytes;
 }
 
-function unrankedNames({ graph }: OnnxModel): ReadonlySet<string> {
-  return new Set(
-    [...graph.inputs, ...graph.outputs]
-      .filter(({ type }) => type.kind === "tensor" && type.shape === null)
-      .map(({ name }) => name),
-  );
+function unrankedNames({ graph }: OnnxModel): string[] {
+  return [...graph.inputs, ...graph.outputs]
+    .filter(({ type }) => type.kind === "tensor" && type.shape === null)
+    .map(({ name }) => name);
 }
 
 function tooLargeModel(bytes: number, maxBytes: number) {

@@ -1,6 +1,7 @@
 import type { InlineCost } from "./inline-cost.ts";
 import type { ColumnSpec, ParamSpec } from "./mlmodel.ts";
-import type { ModelSignature } from "./signature.ts";
+import type { ModelSignature, UnservedValue } from "./signature.ts";
+import type { Tensors } from "./tensors.ts";
 
 /** What is known of a model version once its files were read and checked. */
 export interface ModelDescription {
@@ -20,6 +21,14 @@ export interface ModelDescription {
   readonly rowWise: boolean;
   /** The file to load, an absolute path: the model itself, or its rewritten copy. */
   readonly servedFile: string;
-  /** Inputs and outputs whose number of dimensions the model leaves open. */
+  readonly hints: InterfaceHints;
+}
+
+/** What a session has to know of inputs and outputs besides what ONNX Runtime tells of them. */
+export interface InterfaceHints {
+  /** Those whose number of dimensions the model leaves open. */
   readonly unranked: readonly string[];
+  /** What inputs are that a request leaves out. */
+  readonly defaults: Tensors;
+  readonly unserved: readonly UnservedValue[];
 }

@@ -1,6 +1,9 @@
+import path from "node:path";
 import type { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
 import { invalid, tooLarge, unsupported } from "../../shared/errors.ts";
-import type { ModelSignature, TensorSpec } from "./signature.ts";
+import { localeProbe } from "./locales.ts";
+import type { InterfaceHints } from "./model.ts";
+import { dimensionName, type ModelSignature, type TensorSpec, type UnservedValue } from "./signature.ts";
 import { datatypeOfOnnx, elementType, type Tensor, type TensorData, type Tensors } from "./tensors.ts";
 
 export interface OnnxSession {
@@ -20,25 +23,24 @@ export interface OnnxSession {
  * else. One thread: more cost twice the processor time on the small models that are served here (facts in
  * `bench/README.md`), and other requests want the other processors.
  *
- * @param unranked names of inputs and outputs whose number of dimensions the model leaves open
  * @throws invalid for a file that ONNX Runtime does not take
  */
-export async function openOnnxSession(file: string, unranked: ReadonlySet<string>): Promise<OnnxSession> {
+export async function openOnnxSession(file: string, hints: InterfaceHints): Promise<OnnxSession> {
   const runtime = await loadRuntime();
   const session = await createSession(runtime, file);
-  const signature = signatureOf(session, unranked);
+  const signature = signatureOf(session, hints);
+  const fed = ({ datatype, data, shape }: Tensor): OnnxTensor =>
+    new runtime.Tensor(elementType(datatype).onnxName as "float32", data as Float32Array, shape);
+  const defaults: Record<string, OnnxTensor> = Object.create(null);
+  for (const [name, tensor] of Object.entries(hints.defaults)) defaults[name] = fed(tensor);
   return {
     signature,
     async run(inputs, outputs) {
       const feeds: Record<string, OnnxTensor> = Object.create(null);
+      for (const name in defaults) if (inputs[name] === undefined) feeds[name] = defaults[name] as OnnxTensor;
       for (const name in inputs) {
         const tensor = inputs[name];
-        if (tensor === undefined) continue;
-        feeds[name] = new runtime.Tensor(
-          elementType(tensor.datatype).onnxName as "float32",
-          tensor.data as Float32Array,
-          tensor.shape,
-        );
+        if (tensor !== undefined) feeds[name] = fed(tensor);
       }
       // The runtime works in an immediate of its own: one queued just before it tells when its turn came.
       let startedMs = 0;
@@ -68,46 +70,65 @@ export async function loadRuntime(): Promise<Runtime> {
 
 async function createSession(runtime: Runtime, file: string): Promise<InferenceSession> {
   try {
-    return await runtime.InferenceSession.create(file, {
-      executionProviders: ["cpu"],
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      executionMode: "sequential",
-      graphOptimizationLevel: "all",
-      logSeverityLevel: 4,
-    });
+    return await runtime.InferenceSession.create(file, sessionOptions);
   } catch (error) {
-    throw invalid(`ONNX Runtime does not load the model: ${messageOf(error)}`);
+    throw invalid(`ONNX Runtime does not load the model: ${loadFailure(error, file)}`);
   }
 }
 
-function signatureOf(session: InferenceSession, unranked: ReadonlySet<string>): ModelSignature {
-  const inputs = session.inputMetadata.map((meta) => {
-    if (meta.isTensor) return specOf(meta, unranked);
-    throw invalid(`Input "${meta.name}" of the model is not a tensor; only tensors can be sent to it.`);
-  });
-  // Sequences and maps cannot be fetched through the binding (onnxruntime #8007); the other outputs can.
-  const outputs = session.outputMetadata
-    .filter((meta) => meta.isTensor)
-    .map((meta) => specOf(meta, unranked));
-  if (outputs.length === 0) throw invalid("The model has no output that is a tensor.");
-  return { inputs, outputs };
+const sessionOptions: InferenceSession.SessionOptions = {
+  executionProviders: ["cpu"],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: "sequential",
+  graphOptimizationLevel: "all",
+  logSeverityLevel: 4,
+};
+
+/** Whether StringNormalizer finds a locale on this machine; undefined is the operator's own default. */
+export async function hasLocale(locale: string | undefined): Promise<boolean> {
+  const { InferenceSession } = await loadRuntime();
+  try {
+    const session = await InferenceSession.create(localeProbe(locale), sessionOptions);
+    await session.release();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-function specOf(meta: InferenceSession.TensorValueMetadata, unranked: ReadonlySet<string>): TensorSpec {
-  const datatype = datatypeOfOnnx(meta.type);
-  if (datatype === undefined) {
-    throw invalid(
-      `"${meta.name}" is of type ${meta.type}, which the Open Inference Protocol has no name for.`,
-    );
-  }
-  const open = unranked.has(meta.name);
-  return {
-    name: meta.name,
-    datatype,
-    shape: open ? null : meta.shape.map((size) => (typeof size === "number" ? size : -1)),
-    dimensionNames: meta.shape.map((size) => (typeof size === "number" ? "" : size)),
+function signatureOf(
+  session: InferenceSession,
+  { unranked, defaults, unserved }: InterfaceHints,
+): ModelSignature {
+  const open = new Set(unranked);
+  const specOf = (meta: InferenceSession.ValueMetadata): TensorSpec | string => {
+    const datatype = meta.isTensor ? datatypeOfOnnx(meta.type) : undefined;
+    if (!meta.isTensor || datatype === undefined) return meta.isTensor ? meta.type : "no tensor";
+    const { name, shape } = meta;
+    return {
+      name,
+      datatype,
+      shape: open.has(name) ? null : shape.map((size) => (typeof size === "number" ? size : -1)),
+      dimensionNames: shape.map((size) => (typeof size === "number" ? "" : dimensionName(size))),
+      ...(Object.hasOwn(defaults, name) ? { optional: true } : {}),
+    };
   };
+  const inputs = session.inputMetadata.map((meta) => {
+    const spec = specOf(meta);
+    if (typeof spec !== "string") return spec;
+    throw invalid(`Input "${meta.name}" of the model is ${spec}, which cannot be sent to it.`);
+  });
+  const outputs: TensorSpec[] = [];
+  const others: UnservedValue[] = [];
+  for (const meta of session.outputMetadata) {
+    const spec = specOf(meta);
+    if (typeof spec !== "string") outputs.push(spec);
+    else others.push({ kind: "output", name: meta.name, type: spec });
+  }
+  if (outputs.length === 0)
+    throw invalid("The model has no output that is a tensor of a type that is served.");
+  return { inputs, outputs, unserved: [...unserved, ...others] };
 }
 
 function tensorsOf(results: InferenceSession.ReturnType, names: readonly string[]): Tensors {
@@ -132,7 +153,30 @@ function refusal(error: unknown) {
   return invalid(`The model refused these inputs: ${message}`);
 }
 
+/** Words of the runtime, without the places of its source and of our files: they are nobody's business. */
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\s+/g, " ").trim().slice(0, 500);
+  return text
+    .replace(sourcePlace, "")
+    .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, "")
+    .replace(/\s+/g, " ")
+    .trim()
+    .slice(0, 500);
+}
+
+/** `/onnxruntime_src/…/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, …) `, or `utils.cc:12 Validate `. */
+const sourcePlace =
+  /\/onnxruntime_src\/\S+:\d+ [^()\n]*\((?:[^()]|\([^()]*\))*\)(?:::<lambda\([^()]*\)>)?(?: const)? ?|\b[\w-]+\.(?:cc|h|cpp|hpp):\d+ \S+ /g;
+
+function loadFailure(error: unknown, file: string): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const withoutFile = text
+    .replace(`Load model from ${file} failed:`, "")
+    .replaceAll(file, path.basename(file))
+    .replaceAll(path.dirname(file) + path.sep, "")
+    .replaceAll(path.dirname(file), "its folder");
+  const code = /^Unsupported data type: (\d+)$/.exec(withoutFile)?.[1];
+  if (code === undefined) return messageOf(withoutFile);
+  // The binding counts as the runtime does, not as the files: ONNXTensorElementDataType.
+  return "one of its inputs or outputs is of a type that the binding for Node.js has none for (such as bfloat16).";
 }

@@ -149,7 +149,7 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
 
   const moveInline = async (sample: Tensors) => {
     try {
-      const session = await openOnnxSession(description.servedFile, new Set(description.unranked));
+      const session = await openOnnxSession(description.servedFile, description.hints);
       if (released) return await session.release();
       const mayBatch = description.rowWise && (await triesRowByRow(session, sample)) === true;
       if (released) return await session.release();

@@ -9,12 +9,40 @@ export interface TensorSpec {
   readonly shape: readonly number[] | null;
   /** Names of varying dimensions, "" where it has none; dimensions of one name have one size. */
   readonly dimensionNames: readonly string[];
+  /** An input with a value of its own, which may be left out. */
+  readonly optional?: boolean;
 }
 
 export interface ModelSignature {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** What the model has besides, and cannot be served. */
+  readonly unserved?: readonly UnservedValue[];
 }
+
+/** An input or output that the protocols have no form for. */
+export interface UnservedValue {
+  readonly kind: "input" | "output";
+  readonly name: string;
+  /** As ONNX writes it, e.g. `seq(tensor(float))`. */
+  readonly type: string;
+}
+
+/** The inputs that every request has to have. */
+export function requiredInputs({ inputs }: ModelSignature): readonly TensorSpec[] {
+  return inputs.filter(({ optional }) => optional !== true);
+}
+
+/**
+ * The name of a dimension that says that sizes of this name are equal; "" for the words that exporters write where they
+ * know nothing: `?` (Paddle), `None` (Keras), `unk__12` (tf2onnx), `DynamicDimension.0`.
+ */
+export function dimensionName(written: string): string {
+  return written.length <= 40 && unknownDimension.test(written) ? "" : written;
+}
+
+const unknownDimension =
+  /^[?*._:\s-]*(none|null|nil|nan|undefined|unknown|unk|any|dynamic|dynamic_?dim(ension)?)?[?*._:\s-]*\d*$/i;
 
 /**
  * Compares tensors with what the model takes.
@@ -23,7 +51,9 @@ export interface ModelSignature {
  * datatype, number of dimensions or size, or two inputs that disagree on a dimension of the same name
  */
 export function checkInputs(signature: ModelSignature, tensors: Tensors): void {
-  const missing = signature.inputs.filter(({ name }) => !Object.hasOwn(tensors, name));
+  const missing = signature.inputs.filter(
+    ({ name, optional }) => optional !== true && !Object.hasOwn(tensors, name),
+  );
   if (missing.length > 0) {
     throw invalid(
       `${missing.length === 1 ? "Input" : "Inputs"} ${missing.map(({ name }) => `"${name}"`).join(", ")} missing; ${takes(signature)}.`,
@@ -59,6 +89,13 @@ export function selectOutputs(
     const spec = signature.outputs.find((output) => output.name === name);
     if (spec !== undefined) return spec;
     const known = signature.outputs.map((output) => `"${output.name}"`).join(", ");
+    const unserved = signature.unserved?.find((value) => value.kind === "output" && value.name === name);
+    if (unserved !== undefined) {
+      throw invalid(
+        `Output "${name}" of the model is ${unserved.type}, which cannot be answered; ${known} can.`,
+        { field: "outputs" },
+      );
+    }
     throw invalid(`The model has no output "${name}"; it has ${known}.`, { field: "outputs" });
   });
 }
@@ -103,8 +140,8 @@ function wrongShape(spec: TensorSpec, tensor: Tensor) {
 
 function takes(signature: ModelSignature): string {
   const inputs = signature.inputs.map(
-    ({ name, datatype, shape }) =>
-      `"${name}" (${datatype} ${shape === null ? "of any shape" : shapeText(shape)})`,
+    ({ name, datatype, shape, optional }) =>
+      `"${name}" (${datatype} ${shape === null ? "of any shape" : shapeText(shape)}${optional === true ? ", optional" : ""})`,
   );
   return `the model takes ${inputs.join(", ") || "no inputs"}`;
 }

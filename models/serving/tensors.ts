@@ -127,6 +127,29 @@ export function datatypeOfOnnx(name: string): Datatype | undefined {
   return byOnnxName.get(name);
 }
 
+/** By the numbers of ONNX (onnx.proto, `TensorProto.DataType`). */
+const byOnnxCode: readonly (Datatype | undefined)[] = [
+  undefined,
+  "FP32",
+  "UINT8",
+  "INT8",
+  "UINT16",
+  "INT16",
+  "INT32",
+  "INT64",
+  "BYTES",
+  "BOOL",
+  "FP16",
+  "FP64",
+  "UINT32",
+  "UINT64",
+];
+
+/** The same by the number that models are written with. */
+export function datatypeOfCode(code: number): Datatype | undefined {
+  return byOnnxCode[code];
+}
+
 /** How many elements a tensor of this shape has. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;

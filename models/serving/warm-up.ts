@@ -3,6 +3,7 @@ import path from "node:path";
 import type { ModelDescription } from "./model.ts";
 import type { OnnxSession } from "./onnx-session.ts";
 import { readScoringRequest } from "./protocols/scoring.ts";
+import { requiredInputs } from "./signature.ts";
 import { elementCount, elementType, type Tensor, type Tensors } from "./tensors.ts";
 
 /**
@@ -37,7 +38,7 @@ const maxWarmUpElements = 2 ** 22;
 
 function zeros({ signature }: ModelDescription): Tensors {
   const tensors: Record<string, Tensor> = Object.create(null);
-  for (const { name, datatype, shape } of signature.inputs) {
+  for (const { name, datatype, shape } of requiredInputs(signature)) {
     const filled = (shape ?? [1]).map((size) => (size < 0 ? 1 : size));
     if (elementCount(filled) > maxWarmUpElements)
       throw new RangeError(`Input "${name}" is too large to warm up.`);

@@ -38,12 +38,15 @@ export function replaceZipMaps(
     const [output] = node.outputs;
     const isZipMap = node.operator === "ZipMap" && node.domain === mlDomain;
     if (!isZipMap || scores === undefined || output === undefined) continue;
-    const labels = labelsOf(node, source);
-    edits.push(replaced(node.span, identity(scores, output)));
+    // Nothing else takes a sequence of maps, so one that is no output is nobody's.
     const info = graph.outputs.find(({ name }) => name === output);
     if (info === undefined) continue;
+    const labels = labelsOf(node, source);
     classLabels[output] = labels;
-    edits.push(replaced(info.span, scoresInfo(output, labels.length)));
+    edits.push(
+      replaced(node.span, identity(scores, output)),
+      replaced(info.span, scoresInfo(output, labels.length)),
+    );
   }
   return { edits, classLabels };
 }

@@ -1,10 +1,11 @@
-import type { OnnxAttribute, OnnxTensor } from "./model.ts";
+import type { OnnxAttribute, OnnxGraph, OnnxTensor, OnnxValue } from "./model.ts";
+import { readValue } from "./read-type.ts";
 import type { ByteSource } from "./source.ts";
 import type { Span } from "./span.ts";
-import { attributeTags, tensorTags } from "./tags.ts";
+import { attributeTags, graphTags, tensorTags } from "./tags.ts";
 import { createWireCursor, type WireCursor, wireTypes } from "./wire.ts";
 
-/* Elements of lists and tensors, read when they are asked for: see `readModel`, which passes over them. */
+/* What `readModel` passes over, read when it is asked for. */
 
 /** The list of texts of an attribute. @throws tooLarge when they would fill the memory */
 export function attributeTexts(source: ByteSource, { span }: OnnxAttribute): string[] {
@@ -70,6 +71,15 @@ export function tensorElements(source: ByteSource, { span }: OnnxTensor): Writte
   });
   if (bytes !== undefined) return { kind: "bytes", bytes };
   return texts.length > 0 ? { kind: "texts", texts } : { kind: "numbers", numbers };
+}
+
+/** Types that a graph notes for values inside it. */
+export function valueInfos(source: ByteSource, { span }: OnnxGraph): OnnxValue[] {
+  const values: OnnxValue[] = [];
+  eachField(source, span, (cursor) => {
+    if (cursor.tag === graphTags.valueInfo) values.push(readValue(cursor, span));
+  });
+  return values;
 }
 
 function eachField(source: ByteSource, { start, end }: Span, use: (cursor: WireCursor) => void): void {

@@ -10,10 +10,11 @@ export {
   tensor,
   tensorInfo,
 } from "./build.ts";
-export { attributeIntegers, attributeTexts, tensorElements, type WrittenElements } from "./elements.ts";
+export { attributeIntegers, attributeTexts, tensorElements, valueInfos } from "./elements.ts";
+export { expandedNodeCount } from "./functions.ts";
 export {
-  type ExternalData,
   modelExternalData,
+  modelNodes,
   modelOperators,
   type OnnxAttribute,
   type OnnxGraph,
@@ -21,12 +22,13 @@ export {
   type OnnxNode,
   type OnnxTensor,
   type OnnxType,
-  type OnnxValue,
+  typeText,
 } from "./model.ts";
 export { readModel } from "./read.ts";
 export { type ByteSource, bytesSource, fileSource } from "./source.ts";
 export { appended, type Edit, fieldBytes, numberBytes, removed, replaced, spliced } from "./splice.ts";
 export {
+  attributeTags,
   dimensionTags,
   graphTags,
   modelTags,

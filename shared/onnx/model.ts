@@ -32,6 +32,8 @@ export interface OnnxGraph {
 export interface OnnxFunction {
   readonly domain: string;
   readonly name: string;
+  /** Tells functions of one name apart; mostly "". */
+  readonly overload: string;
   readonly nodes: readonly OnnxNode[];
   /** Those with a default; their graphs belong to the model too. */
   readonly attributes: readonly OnnxAttribute[];
@@ -42,6 +44,8 @@ export interface OnnxNode {
   readonly operator: string;
   /** "" for the standard operators, whose domain is also written `ai.onnx`. */
   readonly domain: string;
+  /** Of the function that is called, see there. */
+  readonly overload: string;
   readonly name: string;
   /** An input that is left out is "". */
   readonly inputs: readonly string[];

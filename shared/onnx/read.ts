@@ -140,19 +140,21 @@ function readFunction(cursor: WireCursor, parent: Span): OnnxFunction {
   cursor.made(8);
   let domain = "";
   let name = "";
+  let overload = "";
   const nodes: OnnxNode[] = [];
   const attributes: OnnxAttribute[] = [];
   cursor.message((end) => {
     while (cursor.next(end)) {
       if (cursor.tag === functionTags.name) name = cursor.text();
       else if (cursor.tag === functionTags.domain) domain = domainOf(cursor.text());
+      else if (cursor.tag === functionTags.overload) overload = cursor.text();
       else if (cursor.tag === functionTags.node) nodes.push(readNode(cursor, span));
       else if (cursor.tag === functionTags.attributeProto) {
         attributes.push(readAttribute(cursor, span, readGraph));
       } else cursor.skip();
     }
   });
-  return { domain, name, nodes, attributes, span };
+  return { domain, name, overload, nodes, attributes, span };
 }
 
 function readNode(cursor: WireCursor, parent: Span): OnnxNode {
@@ -161,6 +163,7 @@ function readNode(cursor: WireCursor, parent: Span): OnnxNode {
   let operator = "";
   let domain = "";
   let name = "";
+  let overload = "";
   const inputs: string[] = [];
   const outputs: string[] = [];
   const attributes: OnnxAttribute[] = [];
@@ -182,6 +185,9 @@ function readNode(cursor: WireCursor, parent: Span): OnnxNode {
         case nodeTags.attribute:
           attributes.push(readAttribute(cursor, span, readGraph));
           break;
+        case nodeTags.overload:
+          overload = cursor.text();
+          break;
         case nodeTags.domain:
           domain = domainOf(cursor.text());
           break;
@@ -190,5 +196,5 @@ function readNode(cursor: WireCursor, parent: Span): OnnxNode {
       }
     }
   });
-  return { operator, domain, name, inputs, outputs, attributes, span };
+  return { operator, domain, overload, name, inputs, outputs, attributes, span };
 }

@@ -28,6 +28,7 @@ export const graphTags = {
   initializer: lengthDelimited(5),
   input: lengthDelimited(11),
   output: lengthDelimited(12),
+  valueInfo: lengthDelimited(13),
   sparseInitializer: lengthDelimited(15),
 } as const;
 
@@ -36,6 +37,7 @@ export const functionTags = {
   node: lengthDelimited(7),
   domain: lengthDelimited(10),
   attributeProto: lengthDelimited(11),
+  overload: lengthDelimited(13),
 } as const;
 
 export const nodeTags = {
@@ -45,6 +47,7 @@ export const nodeTags = {
   opType: lengthDelimited(4),
   attribute: lengthDelimited(5),
   domain: lengthDelimited(7),
+  overload: lengthDelimited(8),
 } as const;
 
 export const attributeTags = {

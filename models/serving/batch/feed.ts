@@ -2,7 +2,7 @@ import { invalid, isKetlineError } from "../../../shared/errors.ts";
 import type { Column } from "../../datasets/index.ts";
 import type { ModelDescription } from "../model.ts";
 import { tensorsFromFrame } from "../protocols/frame.ts";
-import { checkInputs } from "../signature.ts";
+import { checkInputs, requiredInputs } from "../signature.ts";
 import type { Datatype } from "../tensors.ts";
 
 /**
@@ -19,7 +19,7 @@ export function feedOf(
 ): readonly Column[] {
   const table = chosen === null ? available : columnsNamed(available, chosen);
   const known = new Set(
-    model.signature.inputs.length > 1
+    requiredInputs(model.signature).length > 1
       ? model.signature.inputs.map(({ name }) => name)
       : [...(model.columns ?? []), ...model.signature.inputs].map(({ name }) => name),
   );
@@ -71,7 +71,7 @@ function isTaken(model: ModelDescription, columns: readonly Column[]): boolean {
 }
 
 function datatypeFor({ signature }: ModelDescription, { name }: Column): Datatype | undefined {
-  const [only, second] = signature.inputs;
+  const [only, second] = requiredInputs(signature);
   return second === undefined
     ? only?.datatype
     : signature.inputs.find((input) => input.name === name)?.datatype;

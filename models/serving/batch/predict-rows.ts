@@ -1,6 +1,6 @@
 import { invalid, isKetlineError, unsupported } from "../../../shared/errors.ts";
 import { commonRows, takeRows } from "../rows.ts";
-import type { ModelSignature } from "../signature.ts";
+import { type ModelSignature, requiredInputs } from "../signature.ts";
 import { shapeText, type Tensors } from "../tensors.ts";
 
 export interface FailedRow {
@@ -73,7 +73,9 @@ export async function predictRows(
 
 /** The number of rows that the model insists on, as graphs exported for one row or one batch do. */
 export function fixedRows(signature: ModelSignature): number | undefined {
-  const sizes = signature.inputs.map(({ shape }) => shape?.[0] ?? -1).filter((size) => size > 0);
+  const sizes = requiredInputs(signature)
+    .map(({ shape }) => shape?.[0] ?? -1)
+    .filter((size) => size > 0);
   return sizes[0];
 }
 

@@ -1,7 +1,7 @@
 import { invalid } from "../../../shared/errors.ts";
 import { described, elementsFromJson } from "../elements.ts";
 import type { ModelDescription } from "../model.ts";
-import type { TensorSpec } from "../signature.ts";
+import { requiredInputs, type TensorSpec } from "../signature.ts";
 import type { Datatype, Tensor, Tensors } from "../tensors.ts";
 
 /** A table as MLflow clients send it: named columns, rows of cells; a cell is null where a value is missing. */
@@ -18,14 +18,15 @@ export interface Frame {
  * @throws invalid naming missing columns, a wrong number of columns, or the first cell that does not fit
  */
 export function tensorsFromFrame(frame: Frame, model: ModelDescription): Tensors {
-  const [only, second] = model.signature.inputs;
+  const required = requiredInputs(model.signature);
+  const [only, second] = required;
   if (only === undefined) throw invalid("The model takes no inputs; a table cannot be fed to it.");
   const tensors: Record<string, Tensor> = Object.create(null);
   if (second === undefined && takesMatrix(only, frame, model)) {
     tensors[only.name] = matrix(only, frame, columnOrder(only, frame, model));
     return tensors;
   }
-  const missing = model.signature.inputs.filter(({ name }) => !frame.columns.includes(name));
+  const missing = required.filter(({ name }) => !frame.columns.includes(name));
   if (missing.length > 0) {
     throw invalid(
       `${missing.length === 1 ? "Column" : "Columns"} ${quotedNames(missing.map(({ name }) => name))} missing; ` +
@@ -33,6 +34,7 @@ export function tensorsFromFrame(frame: Frame, model: ModelDescription): Tensors
     );
   }
   for (const spec of model.signature.inputs) {
+    if (!frame.columns.includes(spec.name)) continue;
     tensors[spec.name] = column(spec, frame, frame.columns.indexOf(spec.name));
   }
   return tensors;

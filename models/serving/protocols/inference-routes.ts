@@ -18,7 +18,7 @@ import type { ModelDescription } from "../model.ts";
 import type { ModelSource, ServableVersion } from "../model-source.ts";
 import { defaultTimeoutMs } from "../revisions.ts";
 import type { Sessions } from "../sessions.ts";
-import type { TensorSpec } from "../signature.ts";
+import type { TensorSpec, UnservedValue } from "../signature.ts";
 import type { Statistics } from "../traffic/statistics.ts";
 import { encodeInferenceReply, readInferenceRequest } from "./inference.ts";
 
@@ -50,6 +50,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       platform: "onnxruntime_onnx",
       inputs: description.signature.inputs.map((spec) => tensorMetadata(spec, description)),
       outputs: description.signature.outputs.map((spec) => tensorMetadata(spec, description)),
+      ...unservedMetadata(description),
     });
   };
   const ready = async (call: ModelCall) => {
@@ -262,12 +263,30 @@ async function versionsOf(
   return [...new Set(found.map(({ version }) => String(version)))];
 }
 
-function tensorMetadata({ name, datatype, shape }: TensorSpec, { classLabels }: ModelDescription) {
+function tensorMetadata({ name, datatype, shape, optional }: TensorSpec, { classLabels }: ModelDescription) {
   const labels = Object.hasOwn(classLabels, name) ? classLabels[name] : undefined;
+  const parameters = {
+    ...(optional === true ? { optional } : {}),
+    ...(labels === undefined ? {} : { class_labels: JSON.stringify(labels) }),
+  };
   return {
     name,
     datatype,
     shape: shape ?? [-1],
-    ...(labels === undefined ? {} : { parameters: { class_labels: JSON.stringify(labels) } }),
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+  };
+}
+
+/** Members of our own: what the model has and the protocol has no form for. */
+function unservedMetadata({ signature }: ModelDescription) {
+  const of = (wanted: UnservedValue["kind"]) =>
+    (signature.unserved ?? [])
+      .filter(({ kind }) => kind === wanted)
+      .map(({ name, type }) => ({ name, type }));
+  const inputs = of("input");
+  const outputs = of("output");
+  return {
+    ...(inputs.length === 0 ? {} : { unserved_inputs: inputs }),
+    ...(outputs.length === 0 ? {} : { unserved_outputs: outputs }),
   };
 }

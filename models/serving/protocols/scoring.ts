@@ -3,7 +3,7 @@ import { nestedJson } from "../element-text.ts";
 import { described, InexactInteger, tensorFromJson } from "../elements.ts";
 import { parseExactJson, parseTolerantJson } from "../exact-json.ts";
 import type { ModelDescription } from "../model.ts";
-import type { TensorSpec } from "../signature.ts";
+import { requiredInputs, type TensorSpec } from "../signature.ts";
 import type { Tensor, Tensors } from "../tensors.ts";
 import { parseCsv } from "./csv.ts";
 import { type Frame, shapeOfLists, tensorsFromFrame } from "./frame.ts";
@@ -153,7 +153,7 @@ function tensorPayload(value: unknown, format: Format): Payload {
   return {
     field: () => undefined,
     decode: ({ signature }) => {
-      const [spec, second] = signature.inputs;
+      const [spec, second] = requiredInputs(signature);
       if (spec === undefined || second !== undefined) {
         const names = signature.inputs.map(({ name }) => `"${name}"`).join(", ");
         throw invalid(`The model has ${signature.inputs.length} inputs; give each by its name: ${names}.`);

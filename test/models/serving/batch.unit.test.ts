@@ -28,7 +28,7 @@ const modelOf = (
   inlineCost: null,
   rowWise: true,
   servedFile: "/model.onnx",
-  unranked: [],
+  hints: { unranked: [], defaults: {}, unserved: [] },
   ...more,
 });
 const numeric = (...names: string[]) =>

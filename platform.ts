@@ -126,7 +126,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     dataDirectory: config.dataDirectory,
     limits: { maxBytes: config.models.memoryBytes, hosts: config.models.hosts },
   };
-  const serving = createServing({ ...ground, ...serves });
+  const serving = createServing({ ...ground, ...serves, rootModel: config.models.root });
   const batchPredictions = createBatchPredictions({ ...ground, ...serves, datasets, serving });
   const schedules = createTrainingSchedules({
     ...ground,

@@ -60,6 +60,8 @@ export interface Config {
     readonly memoryBytes: number;
     /** Processes that models are loaded and run in. */
     readonly hosts: number;
+    /** The deployment or registered model that `/invocations` without a name asks. */
+    readonly root: string | undefined;
   };
   /** Whether the OpenTelemetry SDK is loaded; it reads its own standard variables then. */
   readonly telemetry: {
@@ -143,6 +145,7 @@ const Environment = z.object({
   KETLINE_WEBHOOK_ALLOW_PRIVATE: flag,
   KETLINE_MODEL_MEMORY_MIB: z.coerce.number().int().min(8).max(1_000_000).default(1024),
   KETLINE_MODEL_HOSTS: z.coerce.number().int().min(1).max(16).default(2),
+  KETLINE_ROOT_MODEL: z.string().min(1).max(256).optional(),
   KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),
   // OpenTelemetry's standard variables, as far as they decide whether its SDK is loaded.
   OTEL_SDK_DISABLED: z.string().default("false"),
@@ -216,6 +219,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     models: {
       memoryBytes: variables.KETLINE_MODEL_MEMORY_MIB * 1024 ** 2,
       hosts: variables.KETLINE_MODEL_HOSTS,
+      root: variables.KETLINE_ROOT_MODEL,
     },
     telemetry: telemetryOf(variables),
     codeVersion: variables.KETLINE_CODE_VERSION,

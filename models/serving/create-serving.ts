@@ -38,6 +38,8 @@ export interface ServingOptions {
   /** Of the configuration; files of models are kept in `cache/models` below it. */
   readonly dataDirectory: string;
   readonly limits?: Partial<SessionLimits>;
+  /** See `scoringRoutes`. */
+  readonly rootModel?: string | undefined;
   /** From 0 to below 1; Math.random by default. */
   readonly random?: () => number;
 }
@@ -105,7 +107,7 @@ export function createServing(options: ServingOptions): Serving {
     ...deployments,
     routes: [
       ...inferenceRoutes({ plane, catalogue, sessions, models, statistics }),
-      ...scoringRoutes({ plane }),
+      ...scoringRoutes({ plane, rootModel: options.rootModel }),
       ...deploymentRoutes(deployments),
       ...comparisonRoutes({ deployments, ledger }),
       ...rolloutRoutes(rollouts),

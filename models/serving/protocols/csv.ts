@@ -4,11 +4,13 @@ import { invalid } from "../../../shared/errors.ts";
  * Parses comma-separated values with a header line (RFC 4180): fields may be quoted, quotes inside are doubled, lines end
  * with LF or CRLF. Empty lines are passed over, as pandas does.
  *
- * @throws invalid with the number of the first line that has another number of fields than the header
+ * @throws invalid with the number of the first line that has another number of fields than the header, or with a name
+ * that stands in the header twice
  */
 export function parseCsv(text: string): { columns: string[]; rows: string[][] } {
   const [columns, ...rows] = records(text.startsWith("\uFEFF") ? text.slice(1) : text);
   if (columns === undefined) throw invalid("The CSV has no header line with the names of the columns.");
+  checkColumns(columns, "The CSV");
   rows.forEach((row, index) => {
     if (row.length !== columns.length) {
       throw invalid(
@@ -17,6 +19,15 @@ export function parseCsv(text: string): { columns: string[]; rows: string[][] } 
     }
   });
   return { columns, rows };
+}
+
+/** @throws invalid for a name that stands twice: which of the two is meant? */
+export function checkColumns(columns: readonly string[], where: string): void {
+  const seen = new Set<string>();
+  for (const column of columns) {
+    if (seen.has(column)) throw invalid(`${where} has the column "${column.slice(0, 200)}" twice.`);
+    seen.add(column);
+  }
 }
 
 function records(text: string): string[][] {

@@ -15,61 +15,88 @@ import { encodePredictions, readScoringRequest } from "./scoring.ts";
 
 const tag = "MLflow scoring";
 
-/** MLflow's scoring protocol, one server per deployment or registered model. */
-export function scoringRoutes({ plane }: { readonly plane: DataPlane }): readonly Route[] {
+export interface ScoringRoutesOptions {
+  readonly plane: DataPlane;
+  /** The deployment or model that the paths without a name stand for; there are none when it is not given. */
+  readonly rootModel?: string | undefined;
+}
+
+const ownNames: ReadonlySet<string> = new Set(["health", "version"]);
+
+interface NamedModel {
+  readonly deployment?: string;
+}
+
+/**
+ * MLflow's scoring protocol, one server per deployment or registered model. One of them may answer at the root too, as
+ * `mlflow models serve` does with its only model; `/health` and `/version` are the server's own there.
+ */
+export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): readonly Route[] {
   const common = { protocol: "scoring", role: "viewer", tag } as const;
   const ok = { 200: { description: "As MLflow's scoring server answers" } };
-  const isThere = async (call: Call<{ readonly deployment: string }>) => {
-    await plane.resolve(call.params.deployment, undefined);
+  const nameOf = ({ deployment = rootModel ?? "" }: NamedModel) => deployment;
+  const paths = (name: string) => [
+    `/serving/:deployment/${name}`,
+    ...(rootModel === undefined || ownNames.has(name) ? [] : [`/${name}`]),
+  ];
+  const isThere = async (call: Call<NamedModel>) => {
+    await plane.resolve(nameOf(call.params), undefined);
     return text("\n");
   };
   return [
-    ...["ping", "health"].map((probe) =>
-      route<{ readonly deployment: string }>({
+    ...["ping", "health"].flatMap(paths).map((path) =>
+      route<NamedModel>({
         ...common,
         method: "GET",
-        path: `/serving/:deployment/${probe}`,
+        path,
         summary: "Whether there is a model to ask",
         responses: ok,
         handle: isThere,
       }),
     ),
-    route({
-      ...common,
-      method: "GET",
-      path: "/serving/:deployment/version",
-      summary: "The version of the server",
-      responses: ok,
-      handle: () => text(ketlineVersion),
-    }),
-    directRoute<{ readonly deployment: string }>({
-      ...common,
-      method: "POST",
-      path: "/serving/:deployment/invocations",
-      summary: "Predict",
-      // Predictions keep the time limit of their deployment.
-      timeoutMs: 0,
-      responses: ok,
-      handle: async (call) => {
-        const contentType = contentTypeOf(call.request);
-        return contentType === undefined
-          ? unsupportedType(call.request)
-          : answering(call, "scoring", (onServedBy) => score(plane, call, contentType, onServedBy));
-      },
-    }),
+    ...paths("version").map((path) =>
+      route({
+        ...common,
+        method: "GET",
+        path,
+        summary: "The version of the server",
+        responses: ok,
+        handle: () => text(ketlineVersion),
+      }),
+    ),
+    ...paths("invocations").map((path) =>
+      directRoute<NamedModel>({
+        ...common,
+        method: "POST",
+        path,
+        summary: "Predict",
+        // Predictions keep the time limit of their deployment.
+        timeoutMs: 0,
+        responses: ok,
+        handle: async (call) => {
+          const contentType = contentTypeOf(call.request);
+          if (contentType === undefined) return unsupportedType(call.request);
+          const name = nameOf(call.params);
+          return answering(call, "scoring", (onServedBy) =>
+            score(plane, name, call, contentType, onServedBy),
+          );
+        },
+      }),
+    ),
   ];
 }
 
 async function score(
   plane: DataPlane,
-  call: DirectCall<{ readonly deployment: string }>,
+  name: string,
+  call: DirectCall<NamedModel>,
   contentType: "application/json" | "text/csv",
   onServedBy: Parameters<DataPlane["infer"]>[1],
 ): Promise<RawReply> {
   const request = readScoringRequest(await readBody(call.request), contentType);
   const response = await plane.infer(
     {
-      name: call.params.deployment,
+      name,
       version: undefined,
       requestId: call.requestId,
       hints: hintsOf(call.request, request.field),
@@ -79,7 +106,11 @@ async function score(
     },
     onServedBy,
   );
-  const body = encodePredictions(response.outputs, response.model.classLabels, request.answerByRow);
+  const body = encodePredictions(
+    response.outputs,
+    response.model.classLabels,
+    request.answerByRow(response.model),
+  );
   return predicted(response, body, { "content-type": "application/json" });
 }
 
@@ -94,7 +125,8 @@ function contentTypeOf(request: RequestHead): "application/json" | "text/csv" | 
 function unsupportedType(request: RequestHead): RawReply {
   const sent = request.headers.get("content-type") ?? "missing";
   const message = `The content type is ${sent}; application/json or text/csv would be right, with charset=utf-8 or no parameter.`;
-  return { status: 415, raw: message, headers: { "content-type": "text/plain" } };
+  const body = JSON.stringify({ error_code: "BAD_REQUEST", message });
+  return { status: 415, raw: body, headers: { "content-type": "application/json" } };
 }
 
 function text(body: string): Response {

@@ -5,7 +5,7 @@ import { parseExactJson, parseTolerantJson } from "../exact-json.ts";
 import type { ModelDescription } from "../model.ts";
 import { requiredInputs, type TensorSpec } from "../signature.ts";
 import type { Tensor, Tensors } from "../tensors.ts";
-import { parseCsv } from "./csv.ts";
+import { checkColumns, parseCsv } from "./csv.ts";
 import { type Frame, shapeOfLists, tensorsFromFrame } from "./frame.ts";
 import { scalarText } from "./inference.ts";
 
@@ -19,8 +19,8 @@ export interface ScoringRequest {
   field(name: string): string | undefined;
   /** @throws invalid for data that the model cannot take */
   decode(model: ModelDescription): Tensors;
-  /** Tables are answered row by row, everything else tensor by tensor. */
-  readonly answerByRow: boolean;
+  /** Whether the answer is written row by row, as MLflow does for what it takes for a table, or tensor by tensor. */
+  answerByRow(model: ModelDescription): boolean;
 }
 
 const formats = ["dataframe_split", "dataframe_records", "instances", "inputs"] as const;
@@ -34,7 +34,7 @@ export function readScoringRequest(
   const text = textOf(body);
   if (contentType === "text/csv") {
     const frame = parseCsv(text);
-    return { ...framed(frame), decode: (model) => tensorsFromFrame(frame, model), answerByRow: true };
+    return framePayload(frame, isTable);
   }
   const request = requestOf(parseTolerantJson(text));
   const decode = (payload: Payload, model: ModelDescription) => {
@@ -105,8 +105,14 @@ function cellTexts(tensor: Tensor, rows: number, labels: readonly string[] | und
 interface Payload {
   field(name: string): string | undefined;
   decode(model: ModelDescription): Tensors;
-  readonly answerByRow: boolean;
+  answerByRow(model: ModelDescription): boolean;
 }
+
+/** Tables are answered by rows, unless the model's signature makes tensors of them. */
+const isTable = ({ signedByTensors }: ModelDescription) => !signedByTensors;
+/** Objects of values are a table for models whose signature names columns, and tensors by name for all others. */
+const hasColumns = ({ columns }: ModelDescription) => columns !== null;
+const isTensors = () => false;
 
 function requestOf(json: unknown): { payload: Payload; params: Readonly<Record<string, unknown>> } {
   const right = `a JSON object with exactly one of ${formats.join(", ")} would be right`;
@@ -127,19 +133,22 @@ function requestOf(json: unknown): { payload: Payload; params: Readonly<Record<s
 function payloadOf(format: Format, value: unknown): Payload {
   switch (format) {
     case "dataframe_split":
-      return framePayload(frameOfSplit(value), true);
+      return framePayload(frameOfSplit(value), isTable);
     case "dataframe_records":
-      return framePayload(frameOfRecords(value, format), true);
+      return framePayload(frameOfRecords(value, format), isTable);
     case "instances":
       return Array.isArray(value) && isObject(value[0])
-        ? framePayload(frameOfRecords(value, format), false)
+        ? framePayload(frameOfRecords(value, format), hasColumns)
         : tensorPayload(value, format);
     case "inputs":
-      return isObject(value) ? namedPayload(value) : tensorPayload(value, format);
+      if (isObject(value)) return namedPayload(value);
+      return Array.isArray(value) && isObject(value[0])
+        ? framePayload(frameOfRecords(value, format), hasColumns)
+        : tensorPayload(value, format);
   }
 }
 
-function framePayload(frame: Frame, answerByRow: boolean): Payload {
+function framePayload(frame: Frame, answerByRow: Payload["answerByRow"]): Payload {
   return { ...framed(frame), decode: (model) => tensorsFromFrame(frame, model), answerByRow };
 }
 
@@ -160,36 +169,43 @@ function tensorPayload(value: unknown, format: Format): Payload {
       }
       return withName(spec.name, tensorOf(spec, value, format));
     },
-    answerByRow: false,
+    answerByRow: isTensors,
   };
 }
 
-/** Tensors by the names of the model's inputs, or columns of a table when the names are not those. */
+/** Columns of a table for a model whose signature names them, tensors by the names of the inputs for all others. */
 function namedPayload(value: Readonly<Record<string, unknown>>): Payload {
+  const isFrame = ({ signature, columns }: ModelDescription) => {
+    const isGiven = ({ name }: { readonly name: string }) => Object.hasOwn(value, name);
+    return columns?.some(isGiven) === true || !signature.inputs.some(isGiven);
+  };
   return {
     field: (name) => {
       let first = Object.hasOwn(value, name) ? value[name] : undefined;
       while (Array.isArray(first)) first = first[0];
       return scalarText(first);
     },
-    decode: (model) => {
-      const { inputs } = model.signature;
-      if (!inputs.some(({ name }) => Object.hasOwn(value, name))) {
-        return tensorsFromFrame(frameOfColumns(value), model);
-      }
-      const tensors: Record<string, Tensor> = Object.create(null);
-      for (const [name, json] of Object.entries(value)) {
-        const spec = inputs.find((input) => input.name === name);
-        if (spec === undefined) {
-          const known = inputs.map((input) => `"${input.name}"`).join(", ");
-          throw invalid(`The model has no input "${name}"; it has ${known}.`, { field: "inputs" });
-        }
-        tensors[name] = tensorOf(spec, json, `Input "${name}"`);
-      }
-      return tensors;
-    },
-    answerByRow: false,
+    decode: (model) =>
+      isFrame(model) ? tensorsFromFrame(frameOfColumns(value), model) : namedTensors(value, model),
+    answerByRow: (model) => hasColumns(model) && isFrame(model),
   };
+}
+
+function namedTensors(
+  value: Readonly<Record<string, unknown>>,
+  { signature, signedByTensors }: ModelDescription,
+): Tensors {
+  const { inputs } = signature;
+  const tensors: Record<string, Tensor> = Object.create(null);
+  for (const [name, json] of Object.entries(value)) {
+    const spec = inputs.find((input) => input.name === name);
+    if (spec !== undefined) tensors[name] = tensorOf(spec, json, `Input "${name}"`);
+    else if (!signedByTensors) {
+      const known = inputs.map((input) => `"${input.name}"`).join(", ");
+      throw invalid(`The model has no input "${name}"; it has ${known}.`, { field: "inputs" });
+    }
+  }
+  return tensors;
 }
 
 function withName(name: string, tensor: Tensor): Tensors {
@@ -223,7 +239,9 @@ function frameOfSplit(value: unknown): Frame {
     const sent = Array.isArray(row) ? `${row.length} cells` : described(row);
     throw invalid(`dataframe_split.data[${index}] is ${sent}; a list of ${width} cells would be right.`);
   });
-  return { columns: (columns ?? Array.from({ length: width }, (_, i) => i)).map(String), rows };
+  const names = (columns ?? Array.from({ length: width }, (_, i) => i)).map(String);
+  checkColumns(names, "dataframe_split");
+  return { columns: names, rows };
 }
 
 function frameOfRecords(value: unknown, format: Format): Frame {

@@ -21,6 +21,7 @@ const modelOf = (
   signature: { inputs, outputs },
   classLabels: {},
   columns: null,
+  signedByTensors: false,
   params: [],
   metadata: {},
   nodeCount: 1,

@@ -26,6 +26,7 @@ describe("an MLmodel file", () => {
         { name: "größe", type: "string", required: false },
         { name: "b", type: "long", required: true },
       ],
+      signedByTensors: false,
       params: [],
     });
   });
@@ -36,6 +37,7 @@ describe("an MLmodel file", () => {
       flavors: ["onnx"],
       onnxData: "model.onnx",
       columns: null,
+      signedByTensors: true,
       params: [],
     });
   });
@@ -148,6 +150,7 @@ describe("CSV", () => {
   it.each([
     ["", "no header"],
     ['a\n"1', "not closed"],
+    ["a,b,a\n1,2,3\n", 'the column "a" twice'],
     ["a,b\n1\n", "Row 1 of the CSV has 1 fields; its header has 2"],
   ])("is refused when it is %j", (text, message) => {
     expect(() => parseCsv(text)).toThrow(message);

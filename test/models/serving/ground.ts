@@ -31,6 +31,7 @@ export interface ServingGroundOptions {
   readonly limits?: Partial<SessionLimits>;
   readonly random?: () => number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly rootModel?: string;
 }
 
 /** An application that serves, over the embedded stores. */
@@ -47,6 +48,7 @@ export async function servingGround(options: ServingGroundOptions = {}): Promise
         models,
         dataDirectory: base.directory,
         limits: { hosts: 1, ...options.limits },
+        rootModel: options.rootModel,
         ...(options.random === undefined ? {} : { random: options.random }),
       });
       return [serving];

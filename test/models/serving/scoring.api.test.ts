@@ -31,12 +31,26 @@ signature:
 utc_time_created: '2026-01-05 09:00:00.000000'
 `;
 
+const signedBy = (columns: readonly string[]) =>
+  JSON.stringify({
+    flavors: { onnx: { data: "model.onnx" } },
+    signature: { inputs: JSON.stringify(columns.map((name) => ({ type: "double", name }))) },
+  });
+const tensorMlModel = JSON.stringify({
+  flavors: { onnx: { data: "model.onnx" } },
+  signature: {
+    inputs: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "float32", shape: [-1, 2] } }]),
+  },
+});
+
 let ground: ServingGround;
 beforeAll(async () => {
   ground = await servingGround();
   const { models } = ground;
   await models.register("linear", { "model.onnx": linearModel([1, 10]) });
   await models.register("signed", { MLmodel: mlModel, "model.onnx": linearModel([1, 10]) });
+  await models.register("signed-sum", { MLmodel: signedBy(["a", "b"]), "model.onnx": sumModel() });
+  await models.register("signed-tensors", { MLmodel: tensorMlModel, "model.onnx": linearModel([1, 10]) });
   await models.register("sum", { "model.onnx": sumModel() });
   await models.register("colours", { "model.onnx": oneHotModel(["red", "green"]) });
   await models.register("zip", { "model.onnx": zipMapModel(["no", "yes"]) });
@@ -53,6 +67,195 @@ const predictions = async (model: string, body: unknown, contentType?: string) =
   expect(answer.body).toHaveProperty("predictions");
   return (answer.body as { predictions: unknown }).predictions;
 };
+
+/*
+ * What MLflow 3.17's own scoring server (mlflow.pyfunc.scoring_server) answers to these bodies, for the same graphs and
+ * signatures: `columns` y = distance + 10 age over one input, `added` a + b over two, `tensors` a matrix.
+ */
+describe("a model whose signature names columns", () => {
+  const rows = [{ Y: 21 }, { Y: 43 }];
+  it.each([
+    [
+      "a split table in another order",
+      {
+        dataframe_split: {
+          columns: ["pilot's age", "z", "distance"],
+          data: [
+            [2, 9, 1],
+            [4, 9, 3],
+          ],
+        },
+      },
+      rows,
+    ],
+    [
+      "records",
+      {
+        dataframe_records: [
+          { distance: 1, "pilot's age": 2 },
+          { distance: 3, "pilot's age": 4 },
+        ],
+      },
+      rows,
+    ],
+    [
+      "instances of objects",
+      {
+        instances: [
+          { distance: 1, "pilot's age": 2 },
+          { distance: 3, "pilot's age": 4 },
+        ],
+      },
+      rows,
+    ],
+    [
+      "inputs of objects",
+      {
+        inputs: [
+          { distance: 1, "pilot's age": 2 },
+          { "pilot's age": 4, distance: 3 },
+        ],
+      },
+      rows,
+    ],
+    ["inputs by columns", { inputs: { "pilot's age": [2, 4], distance: [1, 3] } }, rows],
+    [
+      "inputs by columns with another",
+      { inputs: { z: [0, 0], "pilot's age": [2, 4], distance: [1, 3] } },
+      rows,
+    ],
+    ["inputs of single values", { inputs: { "pilot's age": 2, distance: 1 } }, [{ Y: 21 }]],
+    ["CSV", "pilot's age,distance\n2,1\n4,3\n", rows],
+  ])("is answered by rows: %s", async (_, body, expected) => {
+    const type = typeof body === "string" ? "text/csv" : "application/json";
+    expect(await predictions("signed", body, type)).toEqual(expected);
+  });
+
+  it.each([
+    ["inputs by columns", { inputs: { b: [2, 4], a: [1, 3] } }],
+    ["inputs by columns with another", { inputs: { b: [2, 4], z: [9, 9], a: [1, 3] } }],
+    [
+      "inputs of objects",
+      {
+        inputs: [
+          { a: 1, b: 2 },
+          { a: 3, b: 4 },
+        ],
+      },
+    ],
+    [
+      "instances of objects",
+      {
+        instances: [
+          { a: 1, b: 2 },
+          { a: 3, b: 4 },
+        ],
+      },
+    ],
+  ])("is answered by rows where each column is an input: %s", async (_, body) => {
+    expect(await predictions("signed-sum", body)).toEqual([{ sum: 3 }, { sum: 7 }]);
+  });
+
+  it.each([
+    ["a column too few", { inputs: { distance: [1, 3] } }, '"pilot\'s age" missing'],
+    [
+      "columns of other lengths",
+      { inputs: { distance: [1, 3], "pilot's age": [2] } },
+      "they must have as many",
+    ],
+    [
+      "a column twice",
+      { dataframe_split: { columns: ["distance", "distance", "pilot's age"], data: [[1, 7, 2]] } },
+      'the column "distance" twice',
+    ],
+    ["a column twice in CSV", "distance,distance,pilot's age\n1,7,2\n", 'the column "distance" twice'],
+    ["inputs of objects and others", { inputs: [{ distance: 1, "pilot's age": 2 }, 3] }, "inputs[1] is"],
+  ])("refuses %s", async (_, body, message) => {
+    const type = typeof body === "string" ? "text/csv" : "application/json";
+    const answer = await score("signed", body, type);
+    expect(answer.status).toBe(400);
+    expect((answer.body as { message: string }).message).toContain(message);
+  });
+});
+
+describe("a model whose signature is by tensors", () => {
+  it.each([
+    [
+      "a split table",
+      {
+        dataframe_split: {
+          columns: ["a", "b"],
+          data: [
+            [1, 2],
+            [3, 4],
+          ],
+        },
+      },
+    ],
+    [
+      "records",
+      {
+        dataframe_records: [
+          { a: 1, b: 2 },
+          { a: 3, b: 4 },
+        ],
+      },
+    ],
+    [
+      "lists",
+      {
+        inputs: [
+          [1, 2],
+          [3, 4],
+        ],
+      },
+    ],
+    [
+      "instances",
+      {
+        instances: [
+          [1, 2],
+          [3, 4],
+        ],
+      },
+    ],
+    [
+      "a tensor by name, and another that it passes over",
+      {
+        inputs: {
+          X: [
+            [1, 2],
+            [3, 4],
+          ],
+          z: [1],
+        },
+      },
+    ],
+  ])("is answered by tensors: %s", async (_, body) => {
+    expect(await predictions("signed-tensors", body)).toEqual({ Y: [[21], [43]] });
+  });
+});
+
+describe("the paths without a name", () => {
+  it("answer for one model where the configuration names it, and for none otherwise", async () => {
+    const one = await servingGround({ rootModel: "only" });
+    const body = { inputs: [[1, 2]] };
+    try {
+      expect((await call(one.app, "GET", "/ping")).status).toBe(404);
+      await one.models.register("only", { "model.onnx": linearModel([1, 10]) });
+      const answer = await call(one.app, "POST", "/invocations", body);
+      expect(answer.body).toEqual({ predictions: { Y: [[21]] } });
+      expect(answer.headers.get("ketline-model")).toBe("only");
+      expect(await call(one.app, "GET", "/ping")).toMatchObject({ status: 200, body: "\n" });
+      const wrong = await call(one.app, "POST", "/invocations", "x", { "content-type": "text/plain" });
+      expect(wrong).toMatchObject({ status: 415, body: { error_code: "BAD_REQUEST" } });
+    } finally {
+      await one.close();
+    }
+    expect((await call(ground.app, "POST", "/invocations", body)).status).toBe(404);
+    expect((await call(ground.app, "GET", "/ping")).status).toBe(404);
+  });
+});
 
 describe("MLflow's scoring protocol", () => {
   it("answers a split table row by row", async () => {
@@ -102,12 +305,6 @@ describe("MLflow's scoring protocol", () => {
     ).toEqual({ Y: [[21], [43]] });
     expect(await predictions("linear", { inputs: [[1, 2]] })).toEqual({ Y: [[21]] });
     expect(await predictions("linear", { inputs: { X: [[1, 2]] } })).toEqual({ Y: [[21]] });
-    expect(await predictions("signed", { instances: [{ distance: 1, "pilot's age": 2 }] })).toEqual({
-      Y: [[21]],
-    });
-    expect(await predictions("signed", { inputs: { "pilot's age": [2], distance: [1] } })).toEqual({
-      Y: [[21]],
-    });
     expect(
       await predictions("cube", {
         inputs: [
@@ -216,11 +413,15 @@ describe("MLflow's scoring protocol", () => {
   });
 
   it.each(["text/plain", "application/json; charset=latin-1", "application/json; format=pandas-split"])(
-    "answers 415 in text to %s",
+    "answers 415 in the protocol's JSON to %s",
     async (contentType) => {
       const answer = await score("linear", "{}", contentType);
       expect(answer.status).toBe(415);
-      expect(answer.headers.get("content-type")).toBe("text/plain");
+      expect(answer.headers.get("content-type")).toBe("application/json");
+      expect(answer.body).toEqual({
+        error_code: "BAD_REQUEST",
+        message: expect.stringContaining(`The content type is ${contentType}; application/json or text/csv`),
+      });
     },
   );
 

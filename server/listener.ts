@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { Config } from "../shared/config.ts";
 import type { DirectRoutes } from "../shared/http/index.ts";
 import { answerDirectly } from "./direct.ts";
+import { openFilesLimit } from "./open-files.ts";
 import { createHostCheck, refuseAddress, refuseMalformed } from "./refusals.ts";
 import { createTurns } from "./turns.ts";
 import { answerBeforeBody, owesBody } from "./unread.ts";
@@ -28,16 +29,20 @@ const keepAliveTimeoutMs = 65_000;
 /** A connection on which nothing moves, in the middle of an upload or a download. Whole bodies may take any time. */
 const stalledTimeoutMs = 300_000;
 const maxHeaderBytes = 32 * 1024;
+/** Each costs about 20 kB. Fewer where the process may not have that many: its files need half of what it may open. */
+const mostConnections = 10_000;
 
 /**
  * Listens on `config.host` and `config.port` (0 takes any free one).
  *
+ * @param maxConnections past which a new one is closed at once
  * @throws Error that says in one sentence why the address cannot be had.
  */
 export async function listen(
   { fetch, direct }: Answering,
   config: Pick<Config, "host" | "port">,
   logger: Logger,
+  maxConnections = Math.min(mostConnections, Math.floor(openFilesLimit() / 2)),
 ): Promise<Listener> {
   const handlers = createTally();
   const watched = <Result>(handler: Promise<Result>): Promise<Result> => {
@@ -86,6 +91,14 @@ export async function listen(
     });
   });
   server.setTimeout(stalledTimeoutMs);
+  server.maxConnections = maxConnections;
+  let saidMs = Number.NEGATIVE_INFINITY;
+  server.on("drop", () => {
+    const nowMs = performance.now();
+    if (nowMs - saidMs < 60_000) return;
+    saidMs = nowMs;
+    logger.warn({ maxConnections }, "a connection was closed at once: as many as may be are open");
+  });
   server.on("clientError", (error, socket) => {
     logger.debug({ err: error }, "not an HTTP request");
     refuseMalformed(error, socket, inTurn.isAnswering(socket));

@@ -42,6 +42,7 @@ const database = options.postgres === undefined ? undefined : await emptyPostgre
 const server = await startServerProcess(data.path, {
   env: {
     KETLINE_MODEL_HOSTS: "1",
+    KETLINE_WEBHOOK_ALLOW_PRIVATE: "true",
     KETLINE_LOG_LEVEL: "error",
     ...(database === undefined ? {} : { KETLINE_DATABASE: database.url }),
   },

@@ -14,6 +14,8 @@ let begun = 0;
 let atWork = 0;
 let mostAtWork = 0;
 let streams = 0;
+let pulled = 0;
+let cancelled = 0;
 let listener: Listener;
 let port: number;
 
@@ -41,6 +43,22 @@ const routes = [
   directRoute({ ...common, method: "GET", path: "/direct", handle: slowly }),
   route({ ...common, method: "GET", path: "/health", handle: () => new Response("OK") }),
   route({ ...common, method: "GET", path: "/quick/:n", handle: ({ params }) => json(params.n) }),
+  route({
+    ...common,
+    method: "GET",
+    path: "/file",
+    timeoutMs: 0,
+    handle: () => {
+      const endless = {
+        pull: (controller: ReadableStreamDefaultController<Uint8Array>) => {
+          pulled++;
+          controller.enqueue(new Uint8Array(65_536));
+        },
+        cancel: () => void cancelled++,
+      };
+      return new Response(new ReadableStream(endless, { highWaterMark: 0 }));
+    },
+  }),
   route({
     ...common,
     method: "GET",
@@ -159,6 +177,51 @@ describe("a connection that pipelines and never reads", () => {
     socket.end(get("/quick/1") + get("/quick/2"));
     await once(socket, "close");
     expect([...got.matchAll(/"(\d+)"/g)].map(([, n]) => n)).toEqual(["1", "2"]);
+  });
+});
+
+describe("clients that are slow", () => {
+  it("keep no more of a large file in memory than what is on its way", async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const sockets = await Promise.all(Array.from({ length: 20 }, open));
+    for (const socket of sockets) {
+      socket.pause();
+      socket.write(get("/file"));
+    }
+    await until(() => pulled >= 20);
+    await quiet();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100e6);
+    expect(pulled).toBeLessThan(20 * 100);
+    for (const socket of sockets) socket.destroy();
+    await until(() => cancelled === 20);
+  });
+
+  it("and those who say nothing leave room for others, up to the limit of connections", async () => {
+    const few = await listen({ fetch: () => new Response("OK") }, { host: "127.0.0.1", port: 0 }, logger, 50);
+    const place = Number(new URL(few.url).port);
+    const idle = Array.from({ length: 60 }, () => connect(place, "127.0.0.1").on("error", () => {}));
+    await until(() => idle.filter((socket) => socket.closed).length === 10);
+    for (const socket of idle) socket.destroy();
+    await until(() => idle.every((socket) => socket.closed));
+    let answer = "";
+    while (answer !== "OK")
+      answer = await fetch(few.url).then(
+        (one) => one.text(),
+        () => "",
+      );
+    await few.stop(0);
+  });
+
+  it("hold nobody up with half a head or half a body", async () => {
+    const halves = await Promise.all(Array.from({ length: 200 }, open));
+    for (const [index, socket] of halves.entries()) {
+      const head =
+        "POST /pages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n";
+      socket.write(index % 2 === 0 ? head : `${head}\r\n{"a`);
+    }
+    expect(await health()).toBe("OK");
+    for (const socket of halves) socket.resetAndDestroy();
+    expect(await health()).toBe("OK");
   });
 });
 

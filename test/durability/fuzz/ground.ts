@@ -234,7 +234,7 @@ export async function buildGround(url: string, routes: readonly Route[], round: 
     });
     await mlflow("webhooks", {
       name: named("hook"),
-      url: "https://example.org/hook",
+      url: "http://127.0.0.1:9/hook",
       events: [{ entity: "REGISTERED_MODEL", action: "CREATED" }],
     }).catch(() => {});
     const variants = [

@@ -7,6 +7,7 @@ import {
   list,
   longText,
   pageSize,
+  pageTokenText,
   requiredText,
   requiredTextOf,
   text,
@@ -25,7 +26,7 @@ const search = (size: z.ZodType<number>) =>
     filter: textOf(limits.filter).optional(),
     max_results: size,
     order_by: list(text, { query: true }),
-    page_token: text.optional(),
+    page_token: pageTokenText.optional(),
   });
 
 export const CreateModel = model.extend({ description: description.default(""), tags: pairs });

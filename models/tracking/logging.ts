@@ -215,6 +215,12 @@ async function insertModelMetrics(
   const modelRows = metrics.flatMap((metric, index): LoggedModelMetricRow[] => {
     const row = rows[index];
     if (row === undefined || metric.model_id === undefined || metric.model_id === "") return [];
+    const named = metric.key + (metric.dataset_name ?? "") + (metric.dataset_digest ?? "");
+    if (Buffer.byteLength(named) > limits.metricKeyBytes) {
+      throw invalid(
+        `The names of metric '${metric.key.slice(0, 50)}' and of its dataset have more than ${limits.metricKeyBytes} bytes together; shorter ones are right.`,
+      );
+    }
     return [
       {
         ...row,

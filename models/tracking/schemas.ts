@@ -10,6 +10,7 @@ import {
   list,
   longText,
   pageSize,
+  pageTokenText,
   requiredText,
   text,
   textOf,
@@ -21,7 +22,7 @@ import { loggedModelStatuses } from "./store/tables.ts";
 
 const runId = z.object({ run_id: requiredText });
 const experimentId = z.object({ experiment_id: requiredText });
-const page = { page_token: text.optional() };
+const page = { page_token: pageTokenText.optional() };
 const filter = textOf(limits.filter).optional();
 const pairs = list(keyValue, { max: limits.pairs });
 const ids = list(text, { max: limits.ids });

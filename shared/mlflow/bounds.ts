@@ -23,6 +23,12 @@ export const limits = {
   inputTag: { key: 255, value: 500 },
   webhook: { name: 63, url: 2000, description: 1000, secret: 1000 },
 
+  /**
+   * In UTF-8, of the name of a metric and of its data set together: they are in one key of the database, and PostgreSQL's
+   * end at 2,704 bytes. Within their own lengths all fit whose letters have up to three bytes.
+   */
+  metricKeyBytes: 2450,
+
   metricsPerBatch: 1000,
   paramsPerBatch: 100,
   tagsPerBatch: 100,
@@ -34,7 +40,10 @@ export const limits = {
   /** Any other list. */
   entries: 1000,
 
-  /** Any other text: an id, a name before it is looked at more closely, a page token. */
+  /** Any other text: an id, a name before it is looked at more closely. */
   text: 5000,
+  /** It holds the sort key of a row: up to 30 values, of texts no more than `sortedText`. */
+  pageToken: 200_000,
+  sortedText: 500,
   filter: 100_000,
 } as const;

@@ -21,6 +21,7 @@ export const requiredTextOf = (maxLength: number) =>
 
 export const text = textOf(limits.text);
 export const requiredText = requiredTextOf(limits.text);
+export const pageTokenText = textOf(limits.pageToken);
 /** What is cut, or refused in MLflow's words, by whoever reads it; the body is its bound. */
 export const longText = textOf(limits.dataset.profile);
 

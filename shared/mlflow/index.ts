@@ -10,6 +10,7 @@ export {
   list,
   longText,
   pageSize,
+  pageTokenText,
   requiredText,
   requiredTextOf,
   text,

@@ -117,11 +117,12 @@ async function fuzzRound(
   count: number,
 ): Promise<void> {
   const { uniform } = randomSource(seed * 1000 + round);
+  const groups = [...Map.groupBy(routes, familyOf).values()];
   let left = count;
   const client = async () => {
     while (left-- > 0 && server.ending() === undefined) {
       // Drawn one after the other, so that a seed gives the same requests whatever the answers.
-      const route = pick(uniform, routes);
+      const route = pick(uniform, pick(uniform, groups));
       const request = mutate(uniform, seedOf(route, ground, uniform));
       const answer = await sender.send(request);
       judge(request, answer);
@@ -132,6 +133,11 @@ async function fuzzRound(
     memoryBytes = Math.max(memoryBytes, await residentBytes().catch(() => 0));
   }, 500);
   await Promise.all(Array.from({ length: connections }, client)).finally(() => clearInterval(watch));
+}
+
+/** Twins under two prefixes, and all that is answered in one sentence, count as one. */
+function familyOf({ method, path }: Route): string {
+  return path.includes(":rest{") ? path : `${method} ${path.replace(/^\/ajax-api/, "/api")}`;
 }
 
 function judge(request: FuzzRequest, answer: FuzzAnswer): void {

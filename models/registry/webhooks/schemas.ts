@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../../../shared/http/index.ts";
-import { enumeration, int32, requiredText, text } from "../../../shared/mlflow/index.ts";
+import { enumeration, int32, pageTokenText, requiredText, text } from "../../../shared/mlflow/index.ts";
 import { deliveryStates } from "./tables.ts";
 import { actionNumbers, entityNumbers, webhookEvents } from "./webhook-events.ts";
 
@@ -18,7 +18,10 @@ export const CreateWebhook = z.object({
   secret: text.default(""),
   status: status.default("ACTIVE"),
 });
-export const ListWebhooks = z.object({ max_results: int32.default(100), page_token: text.optional() });
+export const ListWebhooks = z.object({
+  max_results: int32.default(100),
+  page_token: pageTokenText.optional(),
+});
 export const GetWebhook = z.object({ webhook_id: requiredText });
 export const UpdateWebhook = GetWebhook.extend({
   name: text.optional(),

@@ -1,6 +1,7 @@
 import { type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
 import { jsonSize, maxAnswerBytes } from "../../answer-size.ts";
 import type { SqlDialect } from "../../database/index.ts";
+import { limits } from "../bounds.ts";
 import { type KeyKind, type KeyPart, pageToken, readPageToken } from "../page-token.ts";
 import type { DatasetRef, OrderItem } from "./order.ts";
 import type { Comparison, MapTable, SearchTarget } from "./target.ts";
@@ -157,7 +158,12 @@ function sortKeys(search: Search, joins: RawBuilder<unknown>[]): SortKey[] {
     } else {
       keys.push(
         { expression: sql`case when ${value} is null then 1 else 0 end`, kind: "integer", descending: false },
-        { expression: sql`coalesce(${value}, '')${bytewise}`, kind: "text", descending },
+        // The rest decides nothing that one would see, and the page token must fit into an address.
+        {
+          expression: sql`substr(coalesce(${value}, ''), 1, ${sql.lit(limits.sortedText)})${bytewise}`,
+          kind: "text",
+          descending,
+        },
       );
     }
   }

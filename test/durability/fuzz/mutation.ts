@@ -73,10 +73,12 @@ export function mutateValue(random: Random, value: unknown, depth = 0): unknown 
     else define(record, key, mutateValue(random, record[key], depth + 1));
     return record;
   }
-  if (typeof value === "number" && random() < 0.5) {
+  // Mostly of the same type: what has another one is refused at the door.
+  if (typeof value === "number" && random() < 0.8) {
     return pick(random, [value + 1, -value, value * 1e9, value / 3, 0, pick(random, numbers)]);
   }
-  if (typeof value === "string" && random() < 0.5) return mutateText(random, value);
+  if (typeof value === "string" && random() < 0.8) return mutateText(random, value);
+  if (typeof value === "boolean" && random() < 0.8) return !value;
   return oddValue(random);
 }
 

@@ -26,9 +26,10 @@ const keptText = 4000;
 /** Event streams have no end; who has heard this much has heard enough. */
 const streamMs = 200;
 
-/** Why an answer is a fault of the server; undefined when it is none. */
+export const isSlow = ({ durationMs }: FuzzAnswer) => durationMs > slowMs;
+
+/** Why an answer is a fault of the server, whatever it took; undefined when it is none. */
 export function faultOf(request: FuzzRequest, answer: FuzzAnswer): string | undefined {
-  if (answer.durationMs > slowMs) return `took ${Math.round(answer.durationMs)} ms`;
   if (answer.status === 0 && request.raw === undefined) return `no answer: ${answer.text}`;
   if (answer.status >= 500 && !statesOfServers.has(answer.status)) return `answered ${answer.status}`;
   return undefined;

@@ -24,7 +24,7 @@ import { createQuantum, quantumMigrations } from "./quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
-import type { Config } from "./shared/config.ts";
+import { type Config, silenceDependencies } from "./shared/config.ts";
 import { openDatabase } from "./shared/database/index.ts";
 import { unavailable } from "./shared/errors.ts";
 import {
@@ -64,6 +64,7 @@ export interface Platform {
 
 /** The composition root: opens the configured stores, wires the capabilities to them and mounts their routes. */
 export async function createPlatform(config: Config, clock: Clock = systemClock): Promise<Platform> {
+  silenceDependencies();
   const logger = createLogger(config);
   const telemetry = await startTelemetry({ config, logger });
   const { events } = telemetry;

@@ -6,6 +6,7 @@ const project = (name: string, testTimeoutMs: number) => ({
     name,
     include: [`test/**/*.${name}.test.ts`],
     environment: "node",
+    env: { ORT_DISABLE_TELEMETRY: "1" },
     pool: "forks" as const,
     testTimeout: testTimeoutMs,
     hookTimeout: 120_000,

@@ -306,3 +306,15 @@ function telemetryOf(variables: Variables): Config["telemetry"] {
     serviceName: variables.OTEL_SERVICE_NAME,
   };
 }
+
+/**
+ * ONNX Runtime for Linux looks up a collector of its maker, keeps a device id in the user's cache and leaves a log in the
+ * temporary directory, unless this is set before its library is loaded. Whatever the environment says: a program that
+ * talks to strangers should be asked to by its own settings, not by a library's.
+ *
+ * On the main thread only: a worker thread's `process.env` is a copy, which native code does not see. Processes that we
+ * start get it from us (`shared/processes`).
+ */
+export function silenceDependencies(): void {
+  process.env.ORT_DISABLE_TELEMETRY = "1";
+}

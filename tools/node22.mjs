@@ -36,7 +36,8 @@ if (inProcess) {
   );
   const child = spawn(runtime, [...flags, script, ...args], {
     stdio: "inherit",
-    env: { ...process.env, PATH },
+    // ONNX Runtime speaks to its maker unless it is told not to before it is loaded: in benchmarks and tests as well.
+    env: { ...process.env, PATH, ORT_DISABLE_TELEMETRY: "1" },
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   if (process.env.npm_lifecycle_event !== undefined) stopWithParent(child);

@@ -30,7 +30,7 @@ export function run(
     : command;
   const child = spawn(program, args, {
     ...options,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ORT_DISABLE_TELEMETRY: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   started.push(child);
@@ -50,7 +50,7 @@ export function helper<Request extends object, Answer>(
   options: { readonly env?: Record<string, string>; readonly args?: readonly string[] } = {},
 ): { readonly pid: number; ask(request: Request): Promise<Answer>; heard(): Promise<unknown> } {
   const child = fork(module, options.args ?? [], {
-    env: { PATH: process.env.PATH, ...options.env },
+    env: { PATH: process.env.PATH, ORT_DISABLE_TELEMETRY: "1", ...options.env },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   started.push(child);

@@ -5,6 +5,9 @@ const quote = 0x22;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
+/** DuckDB's reader has this limit too (`max_line_size`), and says it with advice on its settings. */
+const longestRecord = 2_000_000;
+
 /** Where in a record the scan stands. */
 type Place = "record start" | "field start" | "plain" | "quoted" | "quote in quoted";
 
@@ -25,7 +28,17 @@ export async function countRecords(file: string, delimiter: string, fields: numb
   let recordLine = 1;
   let afterReturn = false;
 
-  const endRecord = (): void => {
+  let recordStart = 0;
+  let read = 0;
+
+  const checkLength = (end: number): void => {
+    if (end - recordStart <= longestRecord) return;
+    throw unreadable(recordLine, `it is longer than ${longestRecord} bytes, perhaps for want of a quote`);
+  };
+
+  const endRecord = (end: number): void => {
+    checkLength(end);
+    recordStart = end;
     if (place !== "record start" || fields === 1) {
       if (found !== fields) throw wrongWidth(recordLine, found, fields);
       records++;
@@ -36,7 +49,8 @@ export async function countRecords(file: string, delimiter: string, fields: numb
   };
 
   for await (const chunk of createReadStream(file, { highWaterMark: 1024 ** 2 }) as AsyncIterable<Buffer>) {
-    for (const byte of chunk) {
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at];
       const wasReturn = afterReturn;
       afterReturn = byte === carriageReturn;
       if (place === "quoted") {
@@ -49,10 +63,10 @@ export async function countRecords(file: string, delimiter: string, fields: numb
         // A line feed after a carriage return belongs to it.
         if (wasReturn) continue;
         line++;
-        endRecord();
+        endRecord(read + at);
       } else if (byte === carriageReturn) {
         line++;
-        endRecord();
+        endRecord(read + at);
       } else if (byte === quote) {
         if (place === "plain") throw strayQuote(line, found);
         place = "quoted";
@@ -61,9 +75,11 @@ export async function countRecords(file: string, delimiter: string, fields: numb
         place = "plain";
       }
     }
+    read += chunk.length;
+    checkLength(read);
   }
   if (place === "quoted") throw unreadable(recordLine, "a quote is opened and never closed");
-  if (place !== "record start") endRecord();
+  if (place !== "record start") endRecord(read);
   return records;
 }
 

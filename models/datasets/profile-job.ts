@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError, notFound } from "../../shared/errors.ts";
-import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
+import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
 import type { Admit } from "./admission.ts";
 import type { ProfileResult, ProfileTask } from "./profile.worker.ts";
@@ -47,7 +47,7 @@ export function profileJob(options: ProfileJobOptions): JobKind<ProfileSpec, Pro
       try {
         return await profileVersion(options, context, row);
       } catch (error) {
-        if (isKetlineError(error, "invalid")) {
+        if (isKetlineError(error) && filesFault.has(error.kind)) {
           await options.store.recordFindings(row, {
             state: "failed",
             error: error.message,
@@ -58,6 +58,9 @@ export function profileJob(options: ProfileJobOptions): JobKind<ProfileSpec, Pro
     },
   };
 }
+
+/** What the same bytes would meet again: malformed, more memory than there is, or the end of the process that reads. */
+const filesFault: ReadonlySet<string> = new Set(["invalid", "too_large", "unsupported"]);
 
 async function versionRow(options: ProfileJobOptions, context: JobContext<ProfileSpec>): Promise<VersionRow> {
   const { spec, signal } = context;
@@ -102,8 +105,7 @@ async function profileVersion(
         expectations,
         scratchDirectory,
       };
-      const found = await runCooperatively<ProfileTask, ProfileResult>(
-        workers,
+      const found = await workers.runApart<ProfileTask, ProfileResult>(
         new URL("./profile.worker.ts", import.meta.url),
         task,
         { signal: context.signal, onProgress: (done, message) => context.progress(0.9 * done, message) },

@@ -1,6 +1,5 @@
 import { withDuckDb } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
-import { type Stoppable, stoppableReport } from "../../shared/jobs/cooperation.ts";
 import { checkExpectations } from "./expectations.ts";
 import { profileColumns } from "./profile.ts";
 import { readRows, type Source, unreadable } from "./reading.ts";
@@ -24,12 +23,11 @@ export interface ProfileResult {
 
 /** Reads, profiles and checks one file on a worker thread. @throws invalid when the file cannot be read. */
 export default async function profileFile(
-  task: ProfileTask & Stoppable,
-  unchecked: (done: number, message?: string) => void,
+  task: ProfileTask,
+  report: (done: number, message?: string) => void,
 ): Promise<ProfileResult> {
-  const report = stoppableReport(task, unchecked);
-  const { source, expectations, scratchDirectory, stop } = task;
-  const work = withDuckDb({ files: [source.file], scratchDirectory, stop }, async (duckDb) => {
+  const { source, expectations, scratchDirectory } = task;
+  const work = withDuckDb({ files: [source.file], scratchDirectory }, async (duckDb) => {
     report(0.05, "reading the file");
     const rows = await readRows(duckDb, source, scratchDirectory);
     if (rows.columns.length === 0) throw invalid("The file has no columns.");

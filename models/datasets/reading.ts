@@ -1,7 +1,8 @@
 import path from "node:path";
 import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
-import { invalid } from "../../shared/errors.ts";
+import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
 import { csvToParquet } from "./csv.ts";
+import { checkDepth } from "./json-depth.ts";
 import type { Column, ColumnKind, Format, ReadOptions } from "./schemas.ts";
 import { settleTypes } from "./text-types.ts";
 
@@ -33,8 +34,18 @@ export async function readRows(duckDb: DuckDb, source: Source, scratchDirectory:
     const type = String(row.column_type);
     return { name: String(row.column_name), type, kind: columnKindOf(type) };
   });
+  checkColumns(columns.length);
   const [counted] = await duckDb.rows(`select count(*) as n from read_parquet(${quoteText(file)})`);
   return { file, columns, count: Number(counted?.n), notes };
+}
+
+/** Each column is profiled by queries of its own, and described wherever a version is. */
+const mostColumns = 10_000;
+
+/** @throws tooLarge */
+export function checkColumns(count: number): void {
+  if (count <= mostColumns) return;
+  throw tooLarge(`The file has ${count} columns; at most ${mostColumns} are read.`);
 }
 
 async function toParquet(
@@ -60,6 +71,7 @@ async function jsonLinesToParquet(
   target: string,
   scratchDirectory: string,
 ): Promise<readonly string[]> {
+  await checkDepth(file);
   const texts = path.join(scratchDirectory, "texts.parquet");
   // The types follow from all rows (sample_size -1), not from the first 20,480 as by default.
   const rows = `read_json(${quoteText(file)}, format = 'newline_delimited', records = true, sample_size = -1)`;
@@ -86,16 +98,15 @@ export function columnKindOf(type: string): ColumnKind {
 
 /**
  * DuckDB's errors about a file as `invalid`, with the line or column at fault, without our paths and its advice on SQL.
- * Errors of other kinds (memory, disk) are not the file's fault and stay as they are.
+ *
+ * Every error of DuckDB is the file's fault, its internal ones too (a length that lies fails an assertion of its reader),
+ * and so final: the same bytes would meet it again. Only a full disk, files that could not be opened, and an
+ * interruption are not. What needs too much memory is `tooLarge` already (`withDuckDb`), and as final.
  */
 export function unreadable(error: unknown, source: Source): unknown {
-  const message = error instanceof Error ? error.message : "";
-  const match =
-    /^(Invalid Input|Conversion|Binder|Parser|Serialization|IO|Not implemented|Invalid|TProtocolException|Out of Range) Error: (.*)$/s.exec(
-      message,
-    );
-  const text = match?.[2];
-  if (text === undefined || /No space left|could not allocate/i.test(text)) return error;
+  if (isKetlineError(error) || !(error instanceof Error)) return error;
+  const text = /^[\w ]+ Error: (.*)$/s.exec(error.message)?.[1] ?? fromLibrary.exec(error.message)?.[0];
+  if (text === undefined || passing.test(error.message)) return error;
   const lines = text.replaceAll(source.file, "the file").split("\n");
   const end = lines.findIndex((line) => /^\s*$|^(Possible|Try |\s*Try |LINE \d|\*)/.test(line));
   const what = lines
@@ -104,6 +115,11 @@ export function unreadable(error: unknown, source: Source): unknown {
     .join("; ");
   return invalid(`The file cannot be read as ${nameOf[source.format]}: ${what}`, { cause: error });
 }
+
+const passing = /^INTERRUPT Error|No space left|Cannot open file|Too many open files|Input\/output error/i;
+/** Errors of the C++ library that DuckDB passes on without a kind of its own. */
+const fromLibrary =
+  /^(basic_string|vector|std::|TProtocolException|don't know what type|No more data|invalid).*$/is;
 
 const nameOf: Readonly<Record<Format, string>> = {
   parquet: "Parquet",

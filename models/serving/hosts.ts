@@ -77,7 +77,7 @@ function startProcess(directory: string): ChildProcess {
   mkdirSync(directory, { recursive: true });
   return fork(fileURLToPath(new URL("./host.process.ts", import.meta.url)), {
     cwd: directory,
-    env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
+    env: { LC_ALL: "C.UTF-8", TZ: "UTC", ORT_DISABLE_TELEMETRY: "1" },
     execArgv: [...preloads(), `--max-old-space-size=${heapMb}`, `--max-semi-space-size=${youngMb}`],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],

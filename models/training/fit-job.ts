@@ -3,7 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Config } from "../../shared/config.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { conflict, isKetlineError } from "../../shared/errors.ts";
-import { type JobContext, type JobKind, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
+import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets, DatasetVersion } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
@@ -182,11 +182,14 @@ async function fitAndLog(
   });
   const fit = await datasets.withRows(version, (file) =>
     inScratchDirectory((scratchDirectory) =>
-      runCooperatively<FitTask, FitResult>(
-        workers,
+      workers.runApart<FitTask, FitResult>(
         new URL("./fit.worker.ts", import.meta.url),
         { file, scratchDirectory, spec, algorithm, recipe },
-        { signal, onProgress: (done, message) => context.progress(0.8 * done, message) },
+        {
+          signal,
+          memoryMiB: fitMemoryMiB,
+          onProgress: (done, message) => context.progress(0.8 * done, message),
+        },
       ),
     ),
   );
@@ -307,6 +310,8 @@ function decisionTags({ promoted, reason, comparison }: Decision): Record<string
   };
 }
 
+/** What the process of a fit may hold: the columns (`data/training-rows.ts` bounds them), DuckDB and the graph. */
+const fitMemoryMiB = 4096;
 /** MLflow keeps parameters of up to 6,000 characters. */
 const longestParameter = 6000;
 

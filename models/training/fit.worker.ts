@@ -1,5 +1,4 @@
 import { withDuckDb } from "../../shared/duckdb/index.ts";
-import { type Stoppable, stoppableReport } from "../../shared/jobs/cooperation.ts";
 import type { ReferenceProfile } from "../../shared/statistics/index.ts";
 import { countHoldout, type HoldoutBatch, holdoutBatches } from "./data/holdout-rows.ts";
 import type { Recipe } from "./data/recipe.ts";
@@ -54,12 +53,11 @@ const exampleRows = 3;
 
 /** Reads, fits, writes the graph, and holds the graph against the trainer on every row of the holdout. */
 export default async function fitModel(
-  task: FitTask & Stoppable,
-  unchecked: (done: number, message?: string) => void,
+  task: FitTask,
+  report: (done: number, message?: string) => void,
 ): Promise<FitResult> {
-  const report = stoppableReport(task, unchecked);
   const { file, scratchDirectory, spec, algorithm, recipe } = task;
-  return withDuckDb({ files: [file], scratchDirectory, stop: task.stop }, async (duckDb) => {
+  return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
     const holdout = await countHoldout(duckDb, file, spec, recipe);
     if (holdout.rows === 0) throw noRows("holdout", holdout.withoutTarget, spec);
     const rows = await readTrainingRows(duckDb, file, spec, recipe, (done, message) =>

@@ -1,7 +1,7 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../shared/errors.ts";
-import { type JobContext, runCooperatively, type WorkerPool } from "../../shared/jobs/index.ts";
+import type { JobContext, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets } from "../datasets/index.ts";
 import type { ModelVersion, Registry } from "../registry/index.ts";
 import type { CompareResult, CompareTask } from "./comparison/compare.worker.ts";
@@ -74,8 +74,7 @@ async function compare(
   try {
     return await datasets.withRows(spec, (file) =>
       inScratchDirectory((scratchDirectory) =>
-        runCooperatively<CompareTask, CompareResult>(
-          workers,
+        workers.runApart<CompareTask, CompareResult>(
           new URL("./comparison/compare.worker.ts", import.meta.url),
           {
             file,

@@ -41,7 +41,11 @@ export function outputOf(records: readonly OutputRecord[]): Typed {
 
 const scalars = { result: "Result", bool: "Bool", int: "Int", double: "Double" } as const;
 
-function take(rest: OutputRecord[]): Typed {
+/** Deeper than any result that is looked at. */
+const maxDepth = 100;
+
+function take(rest: OutputRecord[], depth = 0): Typed {
+  if (depth > maxDepth) throw unsupported(`The QIR records arrays or tuples more than ${maxDepth} deep.`);
   const record = rest.shift();
   if (record === undefined)
     throw unsupported("The QIR records a tuple or an array with fewer items than it says.");
@@ -49,7 +53,7 @@ function take(rest: OutputRecord[]): Typed {
     return { type: scalars[record.kind], expression: record.expression };
   }
   const items: Typed[] = [];
-  for (let index = 0; index < Number(record.expression); index++) items.push(take(rest));
+  for (let index = 0; index < Number(record.expression); index++) items.push(take(rest, depth + 1));
   if (record.kind === "array") return rowOf(items);
   return tupleOf(items);
 }

@@ -54,6 +54,16 @@ export function isPanic(error: unknown): boolean {
   return error instanceof Error && error.name === "RuntimeError";
 }
 
+/**
+ * Whether the compiler's stack overflowed, its own in WebAssembly or JavaScript's: it descends once for each level of
+ * what it compiles. Its memory is lost then, as after a panic.
+ */
+export function isOverflow(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === "RuntimeError") return error.message.includes("memory access out of bounds");
+  return error.name === "RangeError" && error.message.includes("call stack");
+}
+
 /** A diagnostic about the program as a whole. */
 export function programError(code: string, message: string): Diagnostic {
   return { file: "", line: 1, column: 1, endLine: 1, endColumn: 1, severity: "error", code, message };

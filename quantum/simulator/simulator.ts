@@ -2,12 +2,14 @@ import { invalid, KetlineError, tooLarge } from "../../shared/errors.ts";
 import type { WorkerPool } from "../../shared/jobs/job.ts";
 import type { Program } from "../programs/program.ts";
 import type { Circuit } from "./circuit.ts";
+import { isOverflow, programError } from "./diagnostics.ts";
 import {
   type CheckOutcome,
   type CircuitMethod,
   type Diagnostic,
   limits,
   type Noise,
+  overflowMarker,
   type Profile,
   panicMarker,
   type QirProfile,
@@ -72,7 +74,9 @@ export function createSimulator({ workers }: { readonly workers: WorkerPool }): 
       reply = await workers.run<SimulatorTask, SimulatorReply<Value>>(module, task, {
         signal: AbortSignal.any([call.signal, time, panic.signal]),
         onProgress(done, message) {
-          if (message?.startsWith(panicMarker)) panic.abort(panicError(message.slice(panicMarker.length)));
+          if (message === overflowMarker) panic.abort(tooDeep());
+          else if (message?.startsWith(panicMarker))
+            panic.abort(panicError(message.slice(panicMarker.length)));
           else call.onProgress?.(done, message);
         },
       });
@@ -83,7 +87,8 @@ export function createSimulator({ workers }: { readonly workers: WorkerPool }): 
           `The program did not finish within ${timeLimitMs / 1000} s, the limit of the simulator.`,
         );
       }
-      throw error;
+      // In the language service it happens in nobody's call, and ends the thread.
+      throw isOverflow(error) ? tooDeep() : error;
     }
     if (reply.kind === "diagnostics") throw new ProgramError(reply.diagnostics);
     return reply.value;
@@ -130,6 +135,13 @@ function panicError(said: string): KetlineError {
     `The program needs more than the ${limits.memoryMiB} MiB that the simulator may use: ` +
       "about 22 qubits fit when all their basis states have amplitudes.",
   );
+}
+
+function tooDeep(): ProgramError {
+  const message =
+    "The program nests too deeply for the compiler: some hundreds of parentheses, brackets or blocks within each other, or " +
+    "sums of some thousands of terms, are more than it can take. Give parts of it names.";
+  return new ProgramError([programError("Ketline.Program.TooDeep", message)]);
 }
 
 function summary(diagnostics: readonly Diagnostic[]): string {

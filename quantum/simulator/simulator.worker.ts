@@ -2,13 +2,14 @@ import type { ICompiler } from "qsharp-lang";
 import type { Program } from "../programs/program.ts";
 import { type Collector, collect } from "./collector.ts";
 import { type Compiler, loadCompiler } from "./compiler.ts";
-import { isPanic, programError, thrownDiagnostics } from "./diagnostics.ts";
+import { isOverflow, isPanic, programError, thrownDiagnostics } from "./diagnostics.ts";
 import { inspect } from "./language-service.ts";
 import { prepare, WrongProgram } from "./preparation.ts";
 import {
   type CheckOutcome,
   limits,
   type Noise,
+  overflowMarker,
   type Profile,
   panicMarker,
   type RunOutcome,
@@ -33,16 +34,17 @@ export default async function simulate(
   try {
     return { kind: "value", value: await perform(compiler, task, report) };
   } catch (error) {
-    if (isPanic(error)) return panicked(compiler, report);
+    if (isOverflow(error)) return lost(overflowMarker, report);
+    if (isPanic(error)) return lost(panicMarker + (compiler.takePanic() ?? ""), report);
     const diagnostics = error instanceof WrongProgram ? error.diagnostics : thrownDiagnostics(error);
     if (diagnostics === undefined) throw error;
     return { kind: "diagnostics", diagnostics };
   }
 }
 
-/** The memory of a panicked compiler is lost: says so and waits for the thread to be ended from outside. */
-function panicked(compiler: Compiler, report: Report): Promise<never> {
-  report(1, panicMarker + (compiler.takePanic() ?? ""));
+/** The memory of a compiler that broke down is lost: says so and waits for the thread to be ended from outside. */
+function lost(how: string, report: Report): Promise<never> {
+  report(1, how);
   return new Promise(() => {});
 }
 

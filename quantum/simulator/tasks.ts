@@ -83,6 +83,8 @@ export interface TestOutcome {
 }
 
 /** Progress that says the compiler panicked: its memory is lost and the thread must end. See simulator.ts. */
+/** The same for a stack that overflowed: the program nests too deeply. */
+export const overflowMarker = "ketline:simulator-overflow";
 export const panicMarker = "ketline:simulator-panic:";
 
 /** What one program may ask for. */

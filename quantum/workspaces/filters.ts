@@ -29,7 +29,7 @@ const names = "Name, ItemType, JobType, ProviderId, Target, State, CreationTime"
  * @throws invalid naming the position of what is not understood
  */
 export function parseFilter(text: string): Filter {
-  const reader: Reader = { text, tokens: tokenise(text), at: 0 };
+  const reader: Reader = { text, tokens: tokenise(text), at: 0, depth: 0 };
   const filter = readOr(reader);
   const rest = reader.tokens[reader.at];
   if (rest !== undefined) throw wrong(reader, "`and`, `or` or the end");
@@ -56,7 +56,11 @@ interface Reader {
   readonly text: string;
   readonly tokens: readonly Token[];
   at: number;
+  depth: number;
 }
+
+/** Of parentheses; SQLite takes expressions of 1,000 levels. */
+const mostLevels = 50;
 
 function tokenise(text: string): readonly Token[] {
   const tokens: Token[] = [];
@@ -92,7 +96,13 @@ function readAnd(reader: Reader): Filter {
 
 function readCondition(reader: Reader): Filter {
   if (takeSign(reader, "(")) {
+    if (++reader.depth > mostLevels) {
+      throw invalid(`The filter has more than ${mostLevels} parentheses within each other.`, {
+        field: "filter",
+      });
+    }
     const inner = readOr(reader);
+    reader.depth--;
     if (!takeSign(reader, ")")) throw wrong(reader, "`)`");
     return inner;
   }

@@ -1,5 +1,5 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue, Json } from "@duckdb/node-api";
-import { isStopped } from "../jobs/cooperation.ts";
+import { tooLarge } from "../errors.ts";
 
 /** A DuckDB of its own, in memory, that reads and writes the files it was given and nothing else. */
 export interface DuckDb {
@@ -21,8 +21,6 @@ export interface DuckDbOptions {
   readonly files: readonly string[];
   /** A directory of one's own, for what does not fit into memory and for files to write. */
   readonly scratchDirectory: string;
-  /** Interrupts what runs once its element is not 0; see `runCooperatively` in shared/jobs. */
-  readonly stop?: Int32Array;
   /** 2 by default. */
   readonly threads?: number;
   /** What DuckDB may hold before it spills to the scratch directory; 512 by default. */
@@ -30,19 +28,23 @@ export interface DuckDbOptions {
 }
 
 /**
- * Opens an embedded DuckDB for the time of `work`. On worker threads only: decoding its results takes the thread.
+ * Opens an embedded DuckDB for the time of `work`. Only in workers that run apart (`WorkerPool.runApart`): a file that
+ * nests deep enough ends the process of whoever reads it, and decoding results takes the thread.
  *
  * Left to itself DuckDB fetches extensions from the network when it meets an unknown file type or address, and opens
  * any path that a query names. Here both are off, and stay off: the configuration is locked.
+ *
+ * @throws tooLarge when its memory did not suffice, which the same work would meet again
  */
 export async function withDuckDb<Result>(
   options: DuckDbOptions,
   work: (duckDb: DuckDb) => Promise<Result>,
 ): Promise<Result> {
   const { DuckDBInstance } = await import("@duckdb/node-api");
+  const { memoryMiB = 512 } = options;
   const instance = await DuckDBInstance.create(":memory:", {
     threads: String(options.threads ?? 2),
-    memory_limit: `${options.memoryMiB ?? 512}MiB`,
+    memory_limit: `${memoryMiB}MiB`,
     temp_directory: options.scratchDirectory,
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
@@ -50,14 +52,12 @@ export async function withDuckDb<Result>(
   });
   try {
     const connection = await instance.connect();
-    const watch = setInterval(() => {
-      if (options.stop !== undefined && isStopped(options.stop)) connection.interrupt();
-    }, stopWithinMs);
     try {
       await lockDown(connection, options);
       return await work(duckDbOver(connection));
+    } catch (error) {
+      throw explain(error, memoryMiB);
     } finally {
-      clearInterval(watch);
       connection.closeSync();
     }
   } finally {
@@ -65,7 +65,12 @@ export async function withDuckDb<Result>(
   }
 }
 
-const stopWithinMs = 100;
+/** DuckDB's bound, or the process's, was met; its own words are advice on settings that are not the caller's. */
+function explain(error: unknown, memoryMiB: number): unknown {
+  if (!(error instanceof Error) || !/^Out of Memory Error: /.test(error.message)) return error;
+  const text = `The data needs more than the ${memoryMiB} MiB of memory that reading it may use.`;
+  return tooLarge(text, { cause: error });
+}
 
 async function lockDown(connection: DuckDBConnection, options: DuckDbOptions): Promise<void> {
   const settings = [

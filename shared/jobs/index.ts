@@ -1,4 +1,3 @@
-export { runCooperatively } from "./cooperation.ts";
 export type { Job, JobContext, JobKind, Jobs, WorkerPool } from "./job.ts";
 export { createJobs, type JobBook } from "./jobs.ts";
 export { jobMigrations } from "./migrations.ts";

@@ -76,7 +76,7 @@ export interface Jobs {
   cancel(id: string, actor: Actor, reason?: string): Promise<Job>;
 }
 
-/** CPU-heavy functions on worker threads. */
+/** CPU-heavy functions on worker threads, and those that may end their process in processes of their own. */
 export interface WorkerPool {
   /**
    * Runs the default export of a module on a worker thread: `(task, report) => result`, where `report(done, message)`
@@ -91,6 +91,25 @@ export interface WorkerPool {
       readonly signal: AbortSignal;
       readonly onProgress?: (done: number, message?: string) => void;
       readonly transfer?: readonly ArrayBuffer[];
+    },
+  ): Promise<Result>;
+  /**
+   * The same in a process with a limit on its memory, for native code that reads what strangers sent: DuckDB on their
+   * files, ONNX Runtime in a training. Aborting ends the process, whatever it is doing.
+   *
+   * A task that ended its process is done once more, alone in a new one: it must write only where it may write again.
+   *
+   * @param options.memoryMiB what the process may hold; 1536 by default
+   * @throws what the module threw; tooLarge when the memory did not suffice, unsupported when the process ended twice
+   * under the task, unavailable when none can be started
+   */
+  runApart<Task, Result>(
+    module: URL,
+    task: Task,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress?: (done: number, message?: string) => void;
+      readonly memoryMiB?: number;
     },
   ): Promise<Result>;
   close(): Promise<void>;

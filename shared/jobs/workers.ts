@@ -1,11 +1,16 @@
 import { MessageChannel } from "node:worker_threads";
 import type { Piscina } from "piscina";
-import { KetlineError, tooLarge, unavailable } from "../errors.ts";
-import type { WorkerError, WorkerOutcome, WorkerProgress, WorkerTask } from "./entry.worker.ts";
+import { tooLarge, unavailable } from "../errors.ts";
+import type { WorkerProgress, WorkerTask } from "./entry.worker.ts";
 import type { WorkerPool } from "./job.ts";
+import { rebuild, type WorkerOutcome } from "./perform-task.ts";
+import { createProcessPool } from "./process-pool.ts";
 
 export interface WorkerPoolOptions {
-  /** Threads at most; none are started before the first task, and idle ones end after half a minute. */
+  /**
+   * Threads at most, and as many processes; none are started before the first task, and idle ones end after half a
+   * minute.
+   */
   readonly threads: number;
   /** JavaScript heap of one thread, in MiB; 2048 by default. Typed arrays and native memory are not counted. */
   readonly heapMiB?: number;
@@ -13,11 +18,13 @@ export interface WorkerPoolOptions {
 
 /**
  * A pool of worker threads over Piscina. What a worker throws is thrown here, a KetlineError as one of the same kind.
- * Aborting ends the thread at once, whatever it is doing, and rejects with the signal's reason.
+ * Aborting ends the thread at once, whatever it is doing, and rejects with the signal's reason. Beside the threads
+ * stands a pool of processes, for what a thread does not contain.
  */
 export function createWorkerPool({ threads, heapMiB = 2048 }: WorkerPoolOptions): WorkerPool {
   let opening: Promise<Piscina> | undefined;
   let closed = false;
+  const processes = createProcessPool({ count: threads });
   const pool = (): Promise<Piscina> => {
     if (closed) throw unavailable("The server is stopping; it takes no more work.");
     opening ??= openPool(threads, heapMiB);
@@ -51,8 +58,10 @@ export function createWorkerPool({ threads, heapMiB = 2048 }: WorkerPoolOptions)
         channel.port1.close();
       }
     },
+    runApart: processes.run,
     async close() {
       closed = true;
+      await processes.close();
       // Waits for what runs: ending a thread in the middle of native code would abort the process.
       await (await opening)?.close({ force: true });
     },
@@ -74,14 +83,6 @@ async function openPool(threads: number, heapMiB: number): Promise<Piscina> {
   // A thread that dies fails its own task; without a listener it would end the process too.
   piscina.on("error", () => {});
   return piscina;
-}
-
-function rebuild({ name, message, stack, ketline }: WorkerError): Error {
-  const error =
-    ketline === undefined ? new Error(message) : new KetlineError(ketline.kind, message, ketline.details);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }
 
 function explain(error: unknown, heapMiB: number): unknown {

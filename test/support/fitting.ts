@@ -28,17 +28,13 @@ export async function fitRows(rows: readonly Row[], request: object): Promise<Fi
   return inScratchDirectory(async (scratchDirectory) => {
     const file = path.join(scratchDirectory, "rows.jsonl");
     await writeFile(file, rows.map((row) => JSON.stringify(row)).join("\n"));
-    const stop = new Int32Array(1);
     const source = { file, format: "jsonl", options: {} } as const;
-    const found = await profileFile({ source, expectations: [], scratchDirectory, stop }, () => {});
+    const found = await profileFile({ source, expectations: [], scratchDirectory }, () => {});
     const algorithm: Algorithm = spec.algorithm ?? {
       kind: spec.task === "binary" ? "logistic" : "linear",
       ...{ l2: 1, minLevelRows: 2, maxLevels: 500, impute: "mean", classWeights: "none" as const },
     };
     const recipe = recipeOf(spec, found.columns);
-    return await fitModel(
-      { file: found.rowsFile, scratchDirectory, spec, algorithm, recipe, stop },
-      () => {},
-    );
+    return await fitModel({ file: found.rowsFile, scratchDirectory, spec, algorithm, recipe }, () => {});
   });
 }

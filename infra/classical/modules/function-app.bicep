@@ -92,6 +92,8 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     AZURE_CLIENT_ID: identityClientId
+    // Before any code of ours: ONNX Runtime reports to its maker unless this is set when its library is loaded.
+    ORT_DISABLE_TELEMETRY: '1'
   })
 }
 

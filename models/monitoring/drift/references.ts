@@ -114,7 +114,7 @@ async function runSlice(
   const columns = columnsFor(version.columns, reference);
   return datasets.withRows(version, (file) =>
     inScratchDirectory((scratchDirectory) =>
-      workers.run<SliceTask, SliceResult>(
+      workers.runApart<SliceTask, SliceResult>(
         new URL("./slice.worker.ts", import.meta.url),
         {
           file,

@@ -3,12 +3,7 @@ import type { BlobStore } from "../../../shared/blobs/index.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
-import {
-  type JobContext,
-  type JobKind,
-  runCooperatively,
-  type WorkerPool,
-} from "../../../shared/jobs/index.ts";
+import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
 import type { ModelFiles } from "../model-files.ts";
 import type { ModelSource } from "../model-source.ts";
@@ -165,8 +160,7 @@ async function registerOutput(
       "ketline.model_version": String(spec.modelVersion),
     };
     const options = { signal, onProgress: () => undefined };
-    await runCooperatively<JoinChunksTask, void>(
-      workers,
+    await workers.runApart<JoinChunksTask, void>(
       new URL("./join-chunks.worker.ts", import.meta.url),
       { files: opened.map((file) => file.path), scratchDirectory, target, origin },
       options,

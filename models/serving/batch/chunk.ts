@@ -4,7 +4,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { invalid } from "../../../shared/errors.ts";
-import { runCooperatively, type WorkerPool } from "../../../shared/jobs/index.ts";
+import type { WorkerPool } from "../../../shared/jobs/index.ts";
 import type { Column } from "../../datasets/index.ts";
 import type { Crew } from "./crew.ts";
 import type { OutputPlan } from "./output-columns.ts";
@@ -44,8 +44,7 @@ export interface Chunk {
 export async function doChunk(work: ChunkWork, chunk: Chunk): Promise<number> {
   const { workers, blobs, crew, file, scratchDirectory, feed, signal } = work;
   const options = { signal, onProgress: () => undefined };
-  const read = await runCooperatively<ReadChunkTask, ReadChunkResult>(
-    workers,
+  const read = await workers.runApart<ReadChunkTask, ReadChunkResult>(
     new URL("./read-chunk.worker.ts", import.meta.url),
     { file, scratchDirectory, start: chunk.start, rows: chunk.rows, feed, model: crew.description },
     options,
@@ -68,8 +67,7 @@ export async function doChunk(work: ChunkWork, chunk: Chunk): Promise<number> {
   const { answered } = predicted;
   const { keep, plans, errorColumn } = work;
   try {
-    await runCooperatively<WriteChunkTask, void>(
-      workers,
+    await workers.runApart<WriteChunkTask, void>(
       new URL("./write-chunk.worker.ts", import.meta.url),
       {
         ...{ file, scratchDirectory, target, start: chunk.start, rows: chunk.rows },

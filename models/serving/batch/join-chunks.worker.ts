@@ -1,5 +1,4 @@
 import { quoteText, withDuckDb } from "../../../shared/duckdb/index.ts";
-import type { Stoppable } from "../../../shared/jobs/cooperation.ts";
 
 export interface JoinChunksTask {
   /** Parquet files of the same columns, in the order of their rows. */
@@ -15,10 +14,10 @@ export interface JoinChunksTask {
  * Puts chunks together into one file, streaming. On one thread and in their order: the same chunks give the same bytes,
  * so that a job that was interrupted gives the same version of its data set as one that was not.
  */
-export default async function joinChunks(task: JoinChunksTask & Stoppable): Promise<void> {
-  const { files, scratchDirectory, target, origin, stop } = task;
+export default async function joinChunks(task: JoinChunksTask): Promise<void> {
+  const { files, scratchDirectory, target, origin } = task;
   const limits = { threads: 1, memoryMiB: 256 };
-  await withDuckDb({ files, scratchDirectory, stop, ...limits }, async (duckDb) => {
+  await withDuckDb({ files, scratchDirectory, ...limits }, async (duckDb) => {
     const notes = Object.entries(origin).map(([name, value]) => `${quoteText(name)}: ${quoteText(value)}`);
     await duckDb.run(
       `copy (select * from read_parquet([${files.map(quoteText).join(", ")}]))

@@ -1,7 +1,6 @@
 import type { DuckDBDataChunk } from "@duckdb/node-api";
 import { quoteName, quoteText, withDuckDb } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
-import { type Stoppable, stoppableReport } from "../../../shared/jobs/cooperation.ts";
 import type { Column } from "../../datasets/index.ts";
 import type { ModelDescription } from "../model.ts";
 import { tensorsFromFrame } from "../protocols/frame.ts";
@@ -28,14 +27,13 @@ export interface ReadChunkResult {
 
 /** Reads rows and makes of them what the model takes, as the scoring protocol would of the same table. */
 export default async function readChunk(
-  task: ReadChunkTask & Stoppable,
-  unchecked: (done: number) => void,
+  task: ReadChunkTask,
+  report: (done: number) => void,
 ): Promise<ReadChunkResult> {
-  const report = stoppableReport(task, unchecked);
-  const { file, scratchDirectory, start, rows, feed, model, stop } = task;
+  const { file, scratchDirectory, start, rows, feed, model } = task;
   const limits = { threads: 1, memoryMiB: 256 };
   const cells: unknown[][] = [];
-  await withDuckDb({ files: [file], scratchDirectory, stop, ...limits }, async (duckDb) => {
+  await withDuckDb({ files: [file], scratchDirectory, ...limits }, async (duckDb) => {
     const columns = feed.map((column, index) => `${cellSql(column)} as c${index}`);
     const found = duckDb.stream(
       `select ${columns.join(", ")} from read_parquet(${quoteText(file)}, file_row_number = true)

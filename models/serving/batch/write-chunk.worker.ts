@@ -1,5 +1,4 @@
 import { quoteName, quoteText, withDuckDb } from "../../../shared/duckdb/index.ts";
-import { type Stoppable, stoppableReport } from "../../../shared/jobs/cooperation.ts";
 import { type Cell, cellsOf, type OutputPlan } from "./output-columns.ts";
 import type { AnsweredRows, FailedRow } from "./predict-rows.ts";
 
@@ -23,11 +22,10 @@ export interface WriteChunkTask {
 
 /** Writes the kept columns and the predictions of a chunk, in the order of the rows. */
 export default async function writeChunk(
-  task: WriteChunkTask & Stoppable,
-  unchecked: (done: number) => void,
+  task: WriteChunkTask,
+  report: (done: number) => void,
 ): Promise<void> {
-  const report = stoppableReport(task, unchecked);
-  const { file, scratchDirectory, target, start, rows, keep, errorColumn, stop } = task;
+  const { file, scratchDirectory, target, start, rows, keep, errorColumn } = task;
   const columns = [
     ...task.plans.flatMap((plan) => plan.columns),
     ...(errorColumn === null ? [] : [{ name: errorColumn, type: "varchar" }]),
@@ -35,7 +33,7 @@ export default async function writeChunk(
   const cells = columnsOf(task);
   report(0.3);
   const limits = { threads: 1, memoryMiB: 256 };
-  await withDuckDb({ files: [file], scratchDirectory, stop, ...limits }, async (duckDb) => {
+  await withDuckDb({ files: [file], scratchDirectory, ...limits }, async (duckDb) => {
     await duckDb.run(
       `create table predictions (place bigint, ${columns.map(({ type }, index) => `c${index} ${type}`).join(", ")})`,
     );

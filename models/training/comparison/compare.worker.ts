@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { withDuckDb } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
-import { type Stoppable, stoppableReport } from "../../../shared/jobs/cooperation.ts";
 import { holdoutBatches } from "../data/holdout-rows.ts";
 import type { FeatureRecipe, Recipe } from "../data/recipe.ts";
 import { recipeInside } from "../export/model-graph.ts";
@@ -26,10 +25,9 @@ export type CompareResult =
 
 /** Runs both graphs on the same rows of the holdout. */
 export default async function compareModels(
-  task: CompareTask & Stoppable,
-  unchecked: (done: number, message?: string) => void,
+  task: CompareTask,
+  report: (done: number, message?: string) => void,
 ): Promise<CompareResult> {
-  const report = stoppableReport(task, unchecked);
   const champion = await readFile(task.championFile);
   const recipes = { champion: readRecipe(champion), challenger: readRecipe(task.challenger) };
   if (recipes.champion === null || recipes.challenger === null) {
@@ -58,13 +56,13 @@ export default async function compareModels(
 }
 
 async function compareGraphs(
-  { file, scratchDirectory, spec, rows, stop }: CompareTask & Stoppable,
+  { file, scratchDirectory, spec, rows }: CompareTask,
   recipe: Recipe,
   features: readonly FeatureRecipe[],
   [champion, challenger]: readonly [GraphScorer, GraphScorer],
   report: (done: number, message?: string) => void,
 ): Promise<CompareResult> {
-  return withDuckDb({ files: [file], scratchDirectory, stop }, async (duckDb) => {
+  return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
     const loss = recipe.task === "binary" ? logLoss : squaredError;
     const differences = pairedDifference();
     let championLoss = 0;

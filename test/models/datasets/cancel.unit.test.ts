@@ -1,16 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { ProfileResult, ProfileTask } from "../../../models/datasets/profile.worker.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
-import { createWorkerPool, runCooperatively } from "../../../shared/jobs/index.ts";
+import { createWorkerPool } from "../../../shared/jobs/index.ts";
 import { flightsFile } from "../../support/flights.ts";
 
 describe("a profile that is cancelled", () => {
-  it("stops in the middle of DuckDB's work and leaves the thread for the next one", async () => {
+  it("ends in the middle of DuckDB's work and leaves room for the next one", async () => {
     const workers = createWorkerPool({ threads: 1 });
     const profile = (signal: AbortSignal, onProgress: (done: number) => void) =>
       inScratchDirectory((scratchDirectory) =>
-        runCooperatively<ProfileTask, ProfileResult>(
-          workers,
+        workers.runApart<ProfileTask, ProfileResult>(
           new URL("../../../models/datasets/profile.worker.ts", import.meta.url),
           {
             source: { file: flightsFile, format: "parquet", options: {} },

@@ -195,9 +195,9 @@ describe("an upload by a signed link", () => {
     const shaky = await testGround({
       migrations: datasetMigrations,
       capabilities: (floor) => {
-        const run: typeof floor.workers.run = (...task) =>
-          interruptions++ === 0 ? Promise.reject(new Error("killed")) : floor.workers.run(...task);
-        return [createDatasets({ ...floor, workers: { ...floor.workers, run } })];
+        const runApart: typeof floor.workers.runApart = (...task) =>
+          interruptions++ === 0 ? Promise.reject(new Error("killed")) : floor.workers.runApart(...task);
+        return [createDatasets({ ...floor, workers: { ...floor.workers, runApart } })];
       },
     });
     try {
@@ -257,12 +257,12 @@ describe("datasetRegistered", () => {
     const crowded = await testGround({
       migrations: datasetMigrations,
       capabilities: (floor) => {
-        const run: typeof floor.workers.run = async (...task) => {
+        const runApart: typeof floor.workers.runApart = async (...task) => {
           if (++started === 2) both.resolve();
           await both.promise;
-          return floor.workers.run(...task);
+          return floor.workers.runApart(...task);
         };
-        return [createDatasets({ ...floor, workers: { ...floor.workers, run } })];
+        return [createDatasets({ ...floor, workers: { ...floor.workers, runApart } })];
       },
     });
     try {

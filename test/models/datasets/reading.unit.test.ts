@@ -6,9 +6,6 @@ import type { ReadOptions } from "../../../models/datasets/schemas.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { flightsFile } from "../../support/flights.ts";
 
-/** Of a task that nobody stops. */
-const goOn = new Int32Array(1);
-
 function read(
   format: "csv" | "jsonl" | "parquet",
   content: string | Uint8Array,
@@ -18,7 +15,7 @@ function read(
     const file = path.join(scratchDirectory, "upload");
     await writeFile(file, content);
     return await profileFile(
-      { source: { file, format, options }, expectations: [], scratchDirectory, stop: goOn },
+      { source: { file, format, options }, expectations: [], scratchDirectory },
       () => {},
     );
   });
@@ -201,7 +198,6 @@ describe("the profile of a column", () => {
         {
           source: { file: flightsFile, format: "parquet", options: {} },
           scratchDirectory,
-          stop: goOn,
           expectations: [
             { kind: "rows", min: 3_000_000, max: 3_000_000 },
             { kind: "column", column: "delay", type: "numeric" },

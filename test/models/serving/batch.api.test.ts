@@ -25,11 +25,11 @@ let mostRunning = 0;
 /** Counts how many pieces of work are under way at a time. */
 const counting = (workers: WorkerPool): WorkerPool => ({
   ...workers,
-  async run(...call) {
+  async runApart(...call) {
     running++;
     mostRunning = Math.max(mostRunning, running);
     try {
-      return await workers.run(...call);
+      return await workers.runApart(...call);
     } finally {
       running--;
     }
@@ -330,7 +330,7 @@ describe("a batch prediction", () => {
     const child = spawn(process.execPath, [script, ground.directory, id], { stdio: "inherit" });
     const ended = once(child, "exit");
     const chunks = async () => (await ground.blobs.list(`serving/batch/${id}/`)).blobs.length;
-    while ((await chunks()) < 3 && child.exitCode === null) await new Promise(setImmediate);
+    while ((await chunks()) < 10 && child.exitCode === null) await new Promise(setImmediate);
     child.kill("SIGKILL");
     await ended;
     expect(await ground.jobOf(id)).toMatchObject({ state: "running", attempt: 1 });

@@ -12,8 +12,15 @@ async function main(): Promise<void> {
     });
   const sum = await run({ do: "sum", numbers: Float64Array.of(1, 2, 3) });
   const refused = await run({ do: "refuse" }).catch((error: unknown) => error);
+  const apart = await pool.runApart<ArithmeticTask, unknown>(
+    new URL("./workers/arithmetic.worker.ts", import.meta.url),
+    { do: "sum", numbers: Float64Array.of(4, 5) },
+    { signal },
+  );
   const kind = isKetlineError(refused) ? refused.kind : String(refused);
-  process.stdout.write(JSON.stringify({ sum, refused: { kind, isKetlineError: isKetlineError(refused) } }));
+  process.stdout.write(
+    JSON.stringify({ sum, apart, refused: { kind, isKetlineError: isKetlineError(refused) } }),
+  );
   await pool.close();
 }
 

@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import { expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const workerUrl = /new URL\(\s*"(\.[^"]+\.worker\.ts)",\s*import\.meta\.url,?\s*\)/g;
+const workerUrl = /new URL\(\s*"(\.[^"]+\.(?:worker|process)\.ts)",\s*import\.meta\.url,?\s*\)/g;
 
 it("the worker pool works from CommonJS bundles, where each worker's address is that of its own bundle", async () => {
   const out = await mkdtemp(path.join(tmpdir(), "ketline-test-"));
@@ -17,6 +17,7 @@ it("the worker pool works from CommonJS bundles, where each worker's address is 
       absWorkingDir: root,
       entryPoints: {
         "entry.worker": "shared/jobs/entry.worker.ts",
+        "entry.process": "shared/jobs/entry.process.ts",
         "arithmetic.worker": "test/shared/jobs/workers/arithmetic.worker.ts",
         main: "test/shared/jobs/workers-bundle.child.ts",
       },
@@ -46,7 +47,11 @@ it("the worker pool works from CommonJS bundles, where each worker's address is 
       encoding: "utf8",
     });
     expect(stderr).toBe("");
-    expect(JSON.parse(stdout)).toEqual({ sum: 6, refused: { kind: "invalid", isKetlineError: true } });
+    expect(JSON.parse(stdout)).toEqual({
+      sum: 6,
+      apart: 9,
+      refused: { kind: "invalid", isKetlineError: true },
+    });
   } finally {
     await rm(out, { recursive: true, force: true });
   }

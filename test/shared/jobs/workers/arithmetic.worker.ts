@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from "node:fs";
 import { invalid } from "../../../../shared/errors.ts";
 
 export type ArithmeticTask =
@@ -7,6 +8,9 @@ export type ArithmeticTask =
   | { readonly do: "break" }
   | { readonly do: "spin" }
   | { readonly do: "hoard" }
+  | { readonly do: "allocate" }
+  | { readonly do: "die once"; readonly mark: string }
+  | { readonly do: "say"; readonly words: string }
   | { readonly do: "exit" };
 
 /** What the tests of the worker pool have it do. */
@@ -31,6 +35,17 @@ export default function arithmetic(
       const hoard: string[][] = [];
       for (;;) hoard.push(Array.from({ length: 100_000 }, (_, index) => `hoarded ${index}`));
     }
+    case "allocate": {
+      const hoard: Float64Array[] = [];
+      for (;;) hoard.push(new Float64Array(4 * 1024 ** 2).fill(1));
+    }
+    case "die once":
+      if (existsSync(task.mark)) return process.pid;
+      writeFileSync(task.mark, "");
+      return process.abort();
+    case "say":
+      process.stderr.write(task.words);
+      return { pid: process.pid, environment: Object.keys(process.env).sort() };
     case "exit":
       return process.exit(3);
   }

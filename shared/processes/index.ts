@@ -1,0 +1,7 @@
+export {
+  type LimitedProcess,
+  type ProcessLimits,
+  preloads,
+  sacrificeFirst,
+  startLimited,
+} from "./limited-process.ts";

@@ -1,7 +1,1 @@
-export {
-  type LimitedProcess,
-  type ProcessLimits,
-  preloads,
-  sacrificeFirst,
-  startLimited,
-} from "./limited-process.ts";
+export { type LimitedProcess, startLimited } from "./limited-process.ts";

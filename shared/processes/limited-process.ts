@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-export interface ProcessLimits {
+interface ProcessLimits {
   /**
    * Private memory that the process may write to, in MiB, its threads' stacks included: beyond it an allocation fails,
    * which ends the process unless its code expects that. An idle Node.js with DuckDB needs some 130.
@@ -74,7 +74,7 @@ const environment: NodeJS.ProcessEnv = { LC_ALL: "C.UTF-8", TZ: "UTC", ORT_DISAB
  * What this process loads before anything else (`tools/stripped.mjs`), so that the other starts as fast; of its other
  * options none. A relative path is meant from here and not from where the other process works.
  */
-export function preloads(execArgv: readonly string[]): string[] {
+function preloads(execArgv: readonly string[]): string[] {
   const found: string[] = [];
   for (const [index, argument] of execArgv.entries()) {
     const value = argument === "--import" ? execArgv[index + 1] : /^--import=(.*)$/s.exec(argument)?.[1];

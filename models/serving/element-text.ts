@@ -1,4 +1,4 @@
-import { fromHalves } from "./half.ts";
+import { fromHalves } from "../../shared/half.ts";
 import { elementCount, type Tensor } from "./tensors.ts";
 
 /**

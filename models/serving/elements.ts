@@ -1,5 +1,5 @@
 import { invalid, type KetlineError } from "../../shared/errors.ts";
-import { toHalves } from "./half.ts";
+import { toHalves } from "../../shared/half.ts";
 import {
   type Datatype,
   elementCount,

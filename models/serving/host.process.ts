@@ -28,7 +28,6 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
         signature: session.signature,
         rowWise: inspected.rowWise && isByRow(session.signature),
         columns: mlModel?.columns ?? null,
-        signedByTensors: mlModel?.signedByTensors ?? false,
         params: mlModel?.params ?? [],
       };
       const { user, system } = process.cpuUsage(before);

@@ -10,8 +10,6 @@ export interface MlModel {
   readonly onnxData: string | null;
   /** Named columns of a column-based signature, in its order; null for tensors or when there is no signature. */
   readonly columns: readonly ColumnSpec[] | null;
-  /** Whether it has a signature by tensors: MLflow's server then answers tables by tensors too. */
-  readonly signedByTensors: boolean;
   readonly params: readonly ParamSpec[];
 }
 
@@ -51,7 +49,6 @@ export function readMlModel(text: string): MlModel {
       ? (onnx.text("data") ?? flavors.map("python_function").text("data") ?? "model.onnx")
       : null,
     columns: columnsOf(signature.text("inputs")),
-    signedByTensors: listOf(signature.text("inputs"), "inputs").some(({ type }) => type === "tensor"),
     params: paramsOf(signature.text("params")),
   };
 }

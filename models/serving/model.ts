@@ -10,8 +10,6 @@ export interface ModelDescription {
   readonly classLabels: Readonly<Record<string, readonly string[]>>;
   /** Of an MLflow signature by columns. */
   readonly columns: readonly ColumnSpec[] | null;
-  /** See `MlModel`. */
-  readonly signedByTensors: boolean;
   readonly params: readonly ParamSpec[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly nodeCount: number;

@@ -1,3 +1,4 @@
+import { fromHalf } from "../../../shared/half.ts";
 import type { Datatype, Tensor, TensorData, Tensors } from "../../serving/index.ts";
 
 /** A tensor as it is written down: its rows, or some of them. */
@@ -154,13 +155,3 @@ const readers: Readonly<Partial<Record<Datatype, Reader>>> = {
   FP32: { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
   FP64: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
 };
-
-/** IEEE 754 binary16: one bit of sign, five of exponent, ten of fraction. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}

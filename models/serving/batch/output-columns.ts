@@ -1,5 +1,5 @@
 import { invalid } from "../../../shared/errors.ts";
-import { fromHalves } from "../half.ts";
+import { fromHalves } from "../../../shared/half.ts";
 import type { ModelDescription } from "../model.ts";
 import type { Datatype, Tensor } from "../tensors.ts";
 

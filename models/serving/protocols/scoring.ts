@@ -108,8 +108,7 @@ interface Payload {
   answerByRow(model: ModelDescription): boolean;
 }
 
-/** Tables are answered by rows, unless the model's signature makes tensors of them. */
-const isTable = ({ signedByTensors }: ModelDescription) => !signedByTensors;
+const isTable = () => true;
 /** Objects of values are a table for models whose signature names columns, and tensors by name for all others. */
 const hasColumns = ({ columns }: ModelDescription) => columns !== null;
 const isTensors = () => false;
@@ -191,19 +190,16 @@ function namedPayload(value: Readonly<Record<string, unknown>>): Payload {
   };
 }
 
-function namedTensors(
-  value: Readonly<Record<string, unknown>>,
-  { signature, signedByTensors }: ModelDescription,
-): Tensors {
+function namedTensors(value: Readonly<Record<string, unknown>>, { signature }: ModelDescription): Tensors {
   const { inputs } = signature;
   const tensors: Record<string, Tensor> = Object.create(null);
   for (const [name, json] of Object.entries(value)) {
     const spec = inputs.find((input) => input.name === name);
-    if (spec !== undefined) tensors[name] = tensorOf(spec, json, `Input "${name}"`);
-    else if (!signedByTensors) {
+    if (spec === undefined) {
       const known = inputs.map((input) => `"${input.name}"`).join(", ");
       throw invalid(`The model has no input "${name}"; it has ${known}.`, { field: "inputs" });
     }
+    tensors[name] = tensorOf(spec, json, `Input "${name}"`);
   }
   return tensors;
 }

@@ -1,7 +1,7 @@
 import { callersFaults } from "../../../shared/errors.ts";
+import { fromHalves } from "../../../shared/half.ts";
 import { type MeanAndSquares, mergeMoments } from "../../../shared/statistics/index.ts";
 import type { Observation } from "../data-plane.ts";
-import { fromHalves } from "../half.ts";
 import type { Tensor, Tensors } from "../tensors.ts";
 
 /** What is counted of one variant in one window of time: plain JSON that merges exactly with that of others. */

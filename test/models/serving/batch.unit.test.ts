@@ -21,7 +21,6 @@ const modelOf = (
   signature: { inputs, outputs },
   classLabels: {},
   columns: null,
-  signedByTensors: false,
   params: [],
   metadata: {},
   nodeCount: 1,

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { flatJson, nestedJson } from "../../../models/serving/element-text.ts";
 import { elementsFromJson, InexactInteger, tensorFromJson } from "../../../models/serving/elements.ts";
 import { parseExactJson } from "../../../models/serving/exact-json.ts";
-import { fromHalves, toHalves } from "../../../models/serving/half.ts";
 import { bytesOfTensor, tensorFromBytes } from "../../../models/serving/protocols/binary-tensors.ts";
 import { type Datatype, datatypes, elementType, type Tensor } from "../../../models/serving/tensors.ts";
+import { fromHalves, toHalves } from "../../../shared/half.ts";
 
 describe("binary16", () => {
   it("comes back from every bit pattern that is a number", () => {

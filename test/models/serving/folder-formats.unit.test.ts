@@ -26,7 +26,6 @@ describe("an MLmodel file", () => {
         { name: "größe", type: "string", required: false },
         { name: "b", type: "long", required: true },
       ],
-      signedByTensors: false,
       params: [],
     });
   });
@@ -37,7 +36,6 @@ describe("an MLmodel file", () => {
       flavors: ["onnx"],
       onnxData: "model.onnx",
       columns: null,
-      signedByTensors: true,
       params: [],
     });
   });

@@ -36,13 +36,6 @@ const signedBy = (columns: readonly string[]) =>
     flavors: { onnx: { data: "model.onnx" } },
     signature: { inputs: JSON.stringify(columns.map((name) => ({ type: "double", name }))) },
   });
-const tensorMlModel = JSON.stringify({
-  flavors: { onnx: { data: "model.onnx" } },
-  signature: {
-    inputs: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "float32", shape: [-1, 2] } }]),
-  },
-});
-
 let ground: ServingGround;
 beforeAll(async () => {
   ground = await servingGround();
@@ -50,7 +43,6 @@ beforeAll(async () => {
   await models.register("linear", { "model.onnx": linearModel([1, 10]) });
   await models.register("signed", { MLmodel: mlModel, "model.onnx": linearModel([1, 10]) });
   await models.register("signed-sum", { MLmodel: signedBy(["a", "b"]), "model.onnx": sumModel() });
-  await models.register("signed-tensors", { MLmodel: tensorMlModel, "model.onnx": linearModel([1, 10]) });
   await models.register("sum", { "model.onnx": sumModel() });
   await models.register("colours", { "model.onnx": oneHotModel(["red", "green"]) });
   await models.register("zip", { "model.onnx": zipMapModel(["no", "yes"]) });
@@ -70,7 +62,7 @@ const predictions = async (model: string, body: unknown, contentType?: string) =
 
 /*
  * What MLflow 3.17's own scoring server (mlflow.pyfunc.scoring_server) answers to these bodies, for the same graphs and
- * signatures: `columns` y = distance + 10 age over one input, `added` a + b over two, `tensors` a matrix.
+ * signatures: y = distance + 10 age over one input, and a + b over two.
  */
 describe("a model whose signature names columns", () => {
   const rows = [{ Y: 21 }, { Y: 43 }];
@@ -175,64 +167,6 @@ describe("a model whose signature names columns", () => {
     const answer = await score("signed", body, type);
     expect(answer.status).toBe(400);
     expect((answer.body as { message: string }).message).toContain(message);
-  });
-});
-
-describe("a model whose signature is by tensors", () => {
-  it.each([
-    [
-      "a split table",
-      {
-        dataframe_split: {
-          columns: ["a", "b"],
-          data: [
-            [1, 2],
-            [3, 4],
-          ],
-        },
-      },
-    ],
-    [
-      "records",
-      {
-        dataframe_records: [
-          { a: 1, b: 2 },
-          { a: 3, b: 4 },
-        ],
-      },
-    ],
-    [
-      "lists",
-      {
-        inputs: [
-          [1, 2],
-          [3, 4],
-        ],
-      },
-    ],
-    [
-      "instances",
-      {
-        instances: [
-          [1, 2],
-          [3, 4],
-        ],
-      },
-    ],
-    [
-      "a tensor by name, and another that it passes over",
-      {
-        inputs: {
-          X: [
-            [1, 2],
-            [3, 4],
-          ],
-          z: [1],
-        },
-      },
-    ],
-  ])("is answered by tensors: %s", async (_, body) => {
-    expect(await predictions("signed-tensors", body)).toEqual({ Y: [[21], [43]] });
   });
 });
 

@@ -29,7 +29,8 @@ function toHalf(single: number): number {
   return sign | roundEven(fraction | 0x800000, -power - 1);
 }
 
-function fromHalf(half: number): number {
+/** @param half its 16 bits */
+export function fromHalf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >>> 10) & 0x1f;
   const fraction = half & 0x3ff;

@@ -21,35 +21,19 @@ export function parseJson(text: string): unknown {
 function isDeep(text: string): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at + 1);
-        if (at < 0) return false;
-        break;
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > mostLevels) return true;
-        break;
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--;
-    }
+    const code = text.charCodeAt(at);
+    if (code === 0x22) {
+      // In one loop on purpose: a search for the end of each string costs as much as parsing.
+      for (at++; at < text.length; at++) {
+        const inside = text.charCodeAt(at);
+        if (inside === 0x22) break;
+        if (inside === 0x5c) at++; // a backslash, and what it escapes
+      }
+    } else if (code >= 0x5b && (code & 0x5f) === 0x5b) {
+      if (++depth > mostLevels) return true; // [ or {
+    } else if (code >= 0x5d && (code & 0x5f) === 0x5d) depth--; // ] or }
   }
   return false;
-}
-
-/** @returns where the quotation mark stands that ends it; -1 for none */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start);
-  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
-  return end;
-}
-
-/** Behind an odd number of backslashes. */
-function isEscaped(text: string, at: number): boolean {
-  let first = at;
-  while (text.charCodeAt(first - 1) === 0x5c) first--;
-  return (at - first) % 2 === 1;
 }
 
 /**
@@ -58,20 +42,26 @@ function isEscaped(text: string, at: number): boolean {
  *
  * @returns where it stands, e.g. `tags[3].value`; undefined when there is none
  */
-export function unstorableAt(value: unknown, path = ""): string | undefined {
-  if (typeof value === "string") return isStorable(value) ? undefined : path;
+export function unstorableAt(value: unknown): string | undefined {
+  const steps = stepsToUnstorable(value);
+  return steps?.reverse().join("").replace(/^\./, "");
+}
+
+/** From the inside out: most values are in order, and their places need not be written. */
+function stepsToUnstorable(value: unknown): string[] | undefined {
+  if (typeof value === "string") return isStorable(value) ? undefined : [];
   if (typeof value !== "object" || value === null) return undefined;
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      const found = unstorableAt(item, `${path}[${index}]`);
-      if (found !== undefined) return found;
+    for (let index = 0; index < value.length; index++) {
+      const steps = stepsToUnstorable(value[index]);
+      if (steps !== undefined) return [...steps, `[${index}]`];
     }
     return undefined;
   }
   for (const [key, item] of Object.entries(value)) {
-    if (!isStorable(key)) return path === "" ? "a key" : `a key of ${path}`;
-    const found = unstorableAt(item, path === "" ? key : `${path}.${key}`);
-    if (found !== undefined) return found;
+    if (!isStorable(key)) return [".<a key>"];
+    const steps = stepsToUnstorable(item);
+    if (steps !== undefined) return [...steps, `.${key}`];
   }
   return undefined;
 }

@@ -12,12 +12,19 @@ export const textOf = (maxLength: number) =>
   z
     .string("a string is expected")
     .refine((value) => value.length <= maxLength || lengthOf(value) <= maxLength, {
-      error: `it exceeds the maximum length of ${maxLength} characters`,
+      error: tooLong(maxLength),
     })
     .meta({ maxLength });
 /** A string field that must be there: an empty one counts as missing, because protobuf cannot tell them apart. */
 export const requiredTextOf = (maxLength: number) =>
-  textOf(maxLength).refine((value) => value !== "", { error: "missing" });
+  z
+    .string("a string is expected")
+    .refine((value) => value !== "" && (value.length <= maxLength || lengthOf(value) <= maxLength), {
+      error: ({ input }) => (input === "" ? "missing" : tooLong(maxLength)),
+    })
+    .meta({ maxLength });
+
+const tooLong = (maxLength: number) => `it exceeds the maximum length of ${maxLength} characters`;
 
 export const text = textOf(limits.text);
 export const requiredText = requiredTextOf(limits.text);

@@ -23,14 +23,15 @@ export async function readRequest<Value>(
   limitBytes = maxBodyBytes,
 ): Promise<Value> {
   const isQuery = call.request.method === "GET" || call.request.method === "HEAD";
-  const { fields, note } = isQuery
-    ? { fields: { ...call.query }, note: "" }
+  const { fields, note, hasEscapes } = isQuery
+    ? { fields: { ...call.query }, note: "", hasEscapes: false }
     : await readBody(call, limitBytes);
   const raw = withoutNulls({ ...fields, ...call.params });
   if (!isPresent(raw.run_id) && isPresent(raw.run_uuid)) raw.run_id = raw.run_uuid;
   const parsed = schema.safeParse(raw);
   if (!parsed.success) throw mlflowInvalid(parsed.error, raw, note);
-  refuseUnstorable(raw);
+  // Only an escape can bring such a text into JSON; those of the address are looked at with its encoding.
+  if (hasEscapes) refuseUnstorable(raw);
   return parsed.data;
 }
 
@@ -38,21 +39,25 @@ interface Body {
   readonly fields: Record<string, unknown>;
   /** Why the body counts as empty, if it does. */
   readonly note: string;
+  readonly hasEscapes: boolean;
 }
+
+const nothing: Body = { fields: {}, note: "", hasEscapes: false };
 
 async function readBody(call: MlflowCall, limitBytes: number): Promise<Body> {
   const bytes = await readLimited(call.request, limitBytes);
-  if (bytes.byteLength === 0) return { fields: {}, note: "" };
+  if (bytes.byteLength === 0) return nothing;
   const contentType = call.request.headers.get("content-type") ?? "";
   if (!/\bjson\b/i.test(contentType)) {
     const was = contentType === "" ? "it has no Content-Type" : `its Content-Type is '${contentType}'`;
-    return { fields: {}, note: ` The body was not read: ${was}; send application/json.` };
+    return { ...nothing, note: ` The body was not read: ${was}; send application/json.` };
   }
-  const value = jsonOf(textOf(bytes));
+  const text = textOf(bytes);
+  const value = jsonOf(text);
   // Old clients encode twice.
   const object = typeof value === "string" ? jsonOf(value) : value;
-  if (isObject(object)) return { fields: object, note: "" };
-  return { fields: {}, note: " The body was not read: it is not a JSON object." };
+  if (!isObject(object)) return { ...nothing, note: " The body was not read: it is not a JSON object." };
+  return { fields: object, note: "", hasEscapes: text?.includes("\\u") === true };
 }
 
 async function readLimited(request: RequestHead, limitBytes: number): Promise<Uint8Array> {

@@ -33,7 +33,7 @@ describe("JSON of strangers", () => {
     ['{"a":"x\\ud800"}', "a"],
     ['["\\udc00\\ud800"]', "[0]"],
     ['"\\u0000"', "The body"],
-    ['{"a":{"\\ud800":1}}', "a key of a"],
+    ['{"a":{"\\ud800":1}}', "a.<a key>"],
   ])("is refused with the place of a text that no database keeps: %s", (text, place) => {
     expect(() => parseStorableJson(text)).toThrow(`${place} holds the character NUL`);
     expect(unstorableAt(JSON.parse(text))).toBeDefined();

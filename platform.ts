@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Hono } from "hono";
-import { sql } from "kysely";
 import { createEnvironments } from "./environments/index.ts";
 import { createDatasets, datasetMigrations } from "./models/datasets/index.ts";
 import { createMonitoring, monitoringMigrations } from "./models/monitoring/index.ts";
@@ -26,7 +25,7 @@ import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
 import { type Config, silenceDependencies } from "./shared/config.ts";
 import { openDatabase } from "./shared/database/index.ts";
-import { unavailable } from "./shared/errors.ts";
+import { exitCodes } from "./shared/exit-codes.ts";
 import {
   createApplication,
   createDirectRoutes,
@@ -68,20 +67,24 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const logger = createLogger(config);
   const telemetry = await startTelemetry({ config, logger });
   const { events } = telemetry;
-  const database = await openDatabase(config.database, [
-    ...jobMigrations,
-    ...queueMigrations,
-    ...identityMigrations,
-    ...datasetMigrations,
-    ...trackingMigrations,
-    ...registryMigrations,
-    ...trainingMigrations,
-    ...servingMigrations,
-    ...batchMigrations,
-    ...monitoringMigrations,
-    ...transferMigrations,
-    ...quantumMigrations,
-  ]);
+  const database = await openDatabase(
+    config.database,
+    [
+      ...jobMigrations,
+      ...queueMigrations,
+      ...identityMigrations,
+      ...datasetMigrations,
+      ...trackingMigrations,
+      ...registryMigrations,
+      ...trainingMigrations,
+      ...servingMigrations,
+      ...batchMigrations,
+      ...monitoringMigrations,
+      ...transferMigrations,
+      ...quantumMigrations,
+    ],
+    endWithoutLog(logger),
+  );
   const signingKey = await loadSigningKey(config);
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
   const links = createBlobLinks({ signingKey, clock });
@@ -165,11 +168,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
 
   const routes = capabilities.flatMap((capability) => capability.routes);
   const ready = async () => {
-    try {
-      await sql`select 1`.execute(database.tables());
-    } catch (cause) {
-      throw unavailable("The database does not answer.", { cause, retryAfterSeconds: 5 });
-    }
+    await database.check();
+    await blobs.check?.();
   };
   const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
   const application = {
@@ -197,5 +197,19 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
       await database.close();
       await telemetry.close();
     },
+  };
+}
+
+/**
+ * What waits for the disk gets no answer, as nobody knows what it holds, and nothing is written any more. Whatever
+ * started this process starts it again, over what the disk then says it has.
+ */
+function endWithoutLog(logger: Logger): (error: Error) => void {
+  return (error) => {
+    logger.fatal(
+      { err: error },
+      `the database's log did not reach the disk; ending with ${exitCodes.logLost}`,
+    );
+    process.exit(exitCodes.logLost);
   };
 }

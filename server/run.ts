@@ -1,5 +1,6 @@
 import { createPlatform } from "../platform.ts";
 import { processConfig } from "../shared/config.ts";
+import { exitCodes } from "../shared/exit-codes.ts";
 import { greeting } from "./greeting.ts";
 import { startServer } from "./server.ts";
 import { stopOnSignals } from "./signals.ts";
@@ -19,7 +20,7 @@ export async function run(): Promise<void> {
     });
   } catch (error) {
     process.stderr.write(`${reasonOf(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = exitCodes.cannotStart;
   }
 }
 

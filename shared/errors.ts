@@ -12,6 +12,7 @@ export type ErrorKind =
   | "too_large"
   | "unsupported"
   | "unavailable"
+  | "insufficient"
   | "timeout";
 
 /** Mistakes in the request: they say nothing about what it was sent to. */
@@ -31,6 +32,11 @@ export interface ErrorDetails {
   readonly code?: string;
   /** Seconds after which the same request may succeed. */
   readonly retryAfterSeconds?: number;
+  /**
+   * Names what is away beneath the server, e.g. `SQLITE_FULL` or `ECONNREFUSED`, where it is that and not the request.
+   * Every request and every timer meets it, so the log tells of it once a minute.
+   */
+  readonly fault?: string;
   /** Further members of the error's body, where the protocol has room for them. */
   readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
@@ -70,6 +76,8 @@ export const tooLarge = of("too_large");
 export const unsupported = of("unsupported");
 /** Something the server needs is not there now; sending the request again later may help. */
 export const unavailable = of("unavailable");
+/** The server has no room left for this: its disk is full, or what the request needs exceeds its memory. */
+export const insufficient = of("insufficient");
 export const timedOut = of("timeout");
 
 export function isKetlineError(error: unknown, kind?: ErrorKind): error is KetlineError {

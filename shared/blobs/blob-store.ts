@@ -30,6 +30,12 @@ export interface BlobStore {
    * @throws notFound when there is no such blob.
    */
   localFile(key: string): Promise<LocalFile>;
+  /**
+   * Whether it can be read and written now, where that can be told without asking a service.
+   *
+   * @throws unavailable or insufficient, in words, when it cannot
+   */
+  check?(): Promise<void>;
   /** Large uploads in parts. */
   readonly parts: BlobParts;
   /** Whether signed links lead past this server, to the storage service itself. */

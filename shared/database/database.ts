@@ -14,6 +14,12 @@ export interface Database {
    * transaction for ever. PostgreSQL's serialisation failures and deadlocks run `work` again, up to five times.
    */
   transaction<Tables, Result>(work: (trx: Transaction<Tables>) => Promise<Result>): Promise<Result>;
+  /**
+   * Whether it can be read and written now.
+   *
+   * @throws unavailable or insufficient, in words, when it cannot
+   */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,13 +1,30 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from "kysely";
+import type { KetlineError } from "../errors.ts";
+import { isBusy, sqliteFault } from "./sqlite-faults.ts";
 import type { CachedStatement, StatementCache } from "./statement-cache.ts";
 import type { WriteAheadLog } from "./write-ahead-log.ts";
+
+export interface SqliteDriverOptions {
+  /** How long a statement waits for a lock of another process; 5 s by default. */
+  readonly patienceMs?: number;
+  /** Told of each fault of the machine that a write met, and of each write that met none (null). */
+  readonly onWrite?: (fault: KetlineError | null) => void;
+}
+
+const longestPauseMs = 100;
 
 /**
  * Kysely's view of one SQLite connection, which its users take in turns. What was written is acknowledged when it is on
  * the disk; the connection goes to the next in line before that, so that those who write at the same moment wait for the
- * disk together.
+ * disk together. Whoever meets a lock of another process lets others go first and tries again.
  */
-export function createSqliteDriver(statements: StatementCache, log: WriteAheadLog): Driver {
+export function createSqliteDriver(
+  statements: StatementCache,
+  log: WriteAheadLog,
+  options: SqliteDriverOptions = {},
+): Driver {
+  const { patienceMs = 5_000, onWrite = () => undefined } = options;
   const turns = createTurns();
 
   class Turn implements DatabaseConnection {
@@ -15,10 +32,18 @@ export function createSqliteDriver(statements: StatementCache, log: WriteAheadLo
     #isInTransaction = false;
 
     async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-      await this.#take();
-      const statement = statements.prepare(sql);
-      const result = resultOf<Row>(statement, parameters);
-      if (!this.#isInTransaction && !statement.readonly) await this.#acknowledge();
+      if (this.#isInTransaction) {
+        this.#checkTransaction();
+        return faultless(() => resultOf<Row>(statements.prepare(sql), parameters));
+      }
+      let isWrite = false;
+      const result = await this.#whenFree(() => {
+        const statement = statements.prepare(sql);
+        isWrite = !statement.readonly;
+        if (isWrite) refuseAfterFailure();
+        return resultOf<Row>(statement, parameters);
+      });
+      if (isWrite) await this.#acknowledge();
       return result;
     }
 
@@ -29,13 +54,16 @@ export function createSqliteDriver(statements: StatementCache, log: WriteAheadLo
 
     /** IMMEDIATE: two processes on one file wait for each other where a deferred transaction would fail at its first write. */
     async begin(): Promise<void> {
-      await this.#take();
-      statements.prepare("begin immediate").run([]);
+      await this.#whenFree(() => {
+        refuseAfterFailure();
+        statements.prepare("begin immediate").run([]);
+      });
       this.#isInTransaction = true;
     }
 
     async commit(): Promise<void> {
-      statements.prepare("commit").run([]);
+      this.#checkTransaction();
+      faultless(() => statements.prepare("commit").run([]));
       this.#isInTransaction = false;
       await this.#acknowledge();
     }
@@ -44,7 +72,8 @@ export function createSqliteDriver(statements: StatementCache, log: WriteAheadLo
       // A commit that could not be brought to the disk has ended its transaction already.
       if (!this.#isInTransaction) return;
       this.#isInTransaction = false;
-      statements.prepare("rollback").run([]);
+      // So has a full or failing disk, whose error is the one to tell.
+      if (statements.inTransaction) statements.prepare("rollback").run([]);
     }
 
     release(): void {
@@ -56,6 +85,7 @@ export function createSqliteDriver(statements: StatementCache, log: WriteAheadLo
     async #acknowledge(): Promise<void> {
       this.release();
       await log.persist();
+      onWrite(null);
     }
 
     async #take(): Promise<void> {
@@ -63,6 +93,45 @@ export function createSqliteDriver(statements: StatementCache, log: WriteAheadLo
       await turns.take();
       this.#isMine = true;
     }
+
+    /** What would follow a transaction that SQLite has ended would be committed statement by statement. */
+    #checkTransaction(): void {
+      if (!statements.inTransaction) throw new Error("SQLite has ended this transaction after a fault.");
+    }
+
+    /** Runs what is whole in itself: after an error it has left nothing behind. */
+    async #whenFree<Result>(run: () => Result): Promise<Result> {
+      const untilMs = performance.now() + patienceMs;
+      for (let pauseMs = 2; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+        await this.#take();
+        try {
+          return run();
+        } catch (error) {
+          if (!isBusy(error) || performance.now() >= untilMs) throw told(error);
+        }
+        this.release();
+        await pause(pauseMs);
+      }
+    }
+  }
+
+  function faultless<Result>(run: () => Result): Result {
+    try {
+      return run();
+    } catch (error) {
+      throw told(error);
+    }
+  }
+
+  function told(error: unknown): unknown {
+    const fault = sqliteFault(error);
+    if (fault === undefined) return error;
+    onWrite(fault);
+    return fault;
+  }
+
+  function refuseAfterFailure(): void {
+    if (log.failure !== undefined) throw log.failure;
   }
 
   const turnOf = (connection: DatabaseConnection): Turn => {

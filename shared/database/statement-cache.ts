@@ -15,6 +15,8 @@ export interface CachedStatement {
 }
 
 export interface StatementCache {
+  /** Whether a transaction is open; SQLite ends one by itself when the disk is full or broken. */
+  readonly inTransaction: boolean;
   prepare(sql: string): CachedStatement;
   close(): void;
 }
@@ -35,6 +37,9 @@ export function cachingStatements(database: StatementCache): StatementCache {
     if (oldest !== undefined) cache.delete(oldest);
   };
   return {
+    get inTransaction() {
+      return database.inTransaction;
+    },
     close: () => {
       cache.clear();
       database.close();

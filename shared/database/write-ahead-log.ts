@@ -10,6 +10,8 @@ export interface WriteAheadLog {
    * @throws for ever once the disk has failed: what it then holds nobody knows (fsync(2) reports a lost page only once)
    */
   persist(): Promise<void>;
+  /** Why nothing may be written any more. */
+  readonly failure?: Error | undefined;
   close(): Promise<void>;
 }
 
@@ -26,8 +28,14 @@ export interface LogFile {
  * once for all that wait. With `synchronous=NORMAL` SQLite still syncs the log before it copies it into the database,
  * and its frames are checksummed, so that after a power cut the database holds a prefix of the commits
  * (sqlite.org/wal.html).
+ *
+ * @param lost told, before anybody else, that the disk has failed: what was committed may or may not survive, and only a
+ *   new process finds out (as PostgreSQL does, which ends itself). Whoever waits is told nothing else than that it failed
  */
-export function createWriteAheadLog(file: LogFile): WriteAheadLog {
+export function createWriteAheadLog(
+  file: LogFile,
+  lost: (error: Error) => void = () => undefined,
+): WriteAheadLog {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   let failure: Error | undefined;
@@ -36,9 +44,12 @@ export function createWriteAheadLog(file: LogFile): WriteAheadLog {
     const started = file
       .sync()
       .catch((error: unknown) => {
-        failure = new Error("The database's log cannot be synced; the server must start again.", {
-          cause: error,
-        });
+        if (failure === undefined) {
+          failure = new Error("The database's log cannot be synced; the server must start again.", {
+            cause: error,
+          });
+          lost(failure);
+        }
         throw failure;
       })
       .finally(() => {
@@ -54,6 +65,9 @@ export function createWriteAheadLog(file: LogFile): WriteAheadLog {
     return start();
   };
   return {
+    get failure() {
+      return failure;
+    },
     async persist() {
       if (failure !== undefined) throw failure;
       if (running === undefined) return start();

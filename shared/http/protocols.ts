@@ -19,6 +19,7 @@ const statusOf: Readonly<Record<ErrorKind, number>> = {
   too_large: 413,
   unsupported: 501,
   unavailable: 503,
+  insufficient: 507,
   timeout: 504,
 };
 
@@ -33,6 +34,7 @@ const titleOf: Readonly<Record<ErrorKind, string>> = {
   too_large: "Too large",
   unsupported: "Not supported",
   unavailable: "Not available now",
+  insufficient: "No room left",
   timeout: "Took too long",
 };
 
@@ -50,6 +52,7 @@ const mlflowOf: Readonly<Record<ErrorKind, readonly [status: number, code: strin
   too_large: [413, "INVALID_PARAMETER_VALUE"],
   unsupported: [501, "NOT_IMPLEMENTED"],
   unavailable: [503, "TEMPORARILY_UNAVAILABLE"],
+  insufficient: [507, "RESOURCE_EXHAUSTED"],
   timeout: [504, "DEADLINE_EXCEEDED"],
 };
 
@@ -64,6 +67,7 @@ const azureOf: Readonly<Record<ErrorKind, string>> = {
   too_large: "RequestTooLarge",
   unsupported: "NotSupported",
   unavailable: "ServiceUnavailable",
+  insufficient: "InsufficientStorage",
   timeout: "GatewayTimeout",
 };
 

@@ -2,6 +2,7 @@ import { trace } from "@opentelemetry/api";
 import pino, { type DestinationStream, type Logger } from "pino";
 import type { Config } from "../config.ts";
 import { redactText, redactValue } from "./redaction.ts";
+import { createRepeatedFaults } from "./repeated-faults.ts";
 
 export type { Logger } from "pino";
 
@@ -14,8 +15,19 @@ export function createLogger(
   config: Pick<Config, "logLevel" | "codeVersion">,
   destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
 ): Logger {
+  const faults = createRepeatedFaults();
   return pino(
     {
+      hooks: {
+        logMethod(args, method) {
+          const [members, message] = args as readonly unknown[];
+          const error =
+            typeof members === "object" && members !== null && "err" in members ? members.err : members;
+          const { isTold, leftOut } = faults.admit(String(message), error);
+          if (!isTold) return;
+          method.apply(this, leftOut === 0 ? args : [{ ...(members as object), leftOut }, String(message)]);
+        },
+      },
       level: config.logLevel,
       base: { service: "ketline", version: config.codeVersion },
       timestamp: pino.stdTimeFunctions.isoTime,

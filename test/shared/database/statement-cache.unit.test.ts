@@ -5,6 +5,7 @@ function countingDatabase() {
   const prepared: string[] = [];
   let busy = false;
   const database = cachingStatements({
+    inTransaction: false,
     close: () => undefined,
     prepare: (sql) => {
       prepared.push(sql);

@@ -75,6 +75,20 @@ describe("a write-ahead log", () => {
     expect(file.syncs).toBe(1);
   });
 
+  it("tells once, before whoever waits, that the disk has failed, and says it for ever", async () => {
+    const file = slowFile();
+    const told: string[] = [];
+    const log = createWriteAheadLog(file, () => told.push("lost"));
+    const waiting = [log.persist(), log.persist()].map((persisting) =>
+      persisting.catch(() => told.push("refused")),
+    );
+    file.fail(new Error("EIO"));
+    await Promise.all(waiting);
+    expect(told).toEqual(["lost", "refused", "refused"]);
+    expect(log.failure?.message).toContain("must start again");
+    await expect(log.persist()).rejects.toThrow("must start again");
+  });
+
   it("closes its file when the last turn is over", async () => {
     const file = slowFile();
     let isClosed = false;

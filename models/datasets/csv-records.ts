@@ -40,7 +40,7 @@ export async function countRecords(file: string, delimiter: string, fields: numb
     checkLength(end);
     recordStart = end;
     if (place !== "record start" || fields === 1) {
-      if (found !== fields) throw wrongWidth(recordLine, found, fields);
+      if (found !== fields) throw wrongWidth(recordLine, found, fields, records === 1);
       records++;
     }
     place = "record start";
@@ -83,7 +83,13 @@ export async function countRecords(file: string, delimiter: string, fields: numb
   return records;
 }
 
-function wrongWidth(line: number, found: number, fields: number) {
+function wrongWidth(line: number, found: number, fields: number, isFirstRow: boolean) {
+  if (isFirstRow && found > fields) {
+    return invalid(
+      `The file cannot be read as CSV: its first line has ${fields === 1 ? "1 field" : `${fields} fields`}, but line ${line} has ${found}, so the first ` +
+        `line does not name the columns. Put a line of ${found} names in its place, separated as the rows are.`,
+    );
+  }
   const count = found === 1 ? "1 field" : `${found} fields`;
   return unreadable(line, `it has ${count}, but the header has ${fields}`);
 }

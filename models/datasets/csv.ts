@@ -3,6 +3,8 @@ import path from "node:path";
 import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
 import { countRecords } from "./csv-records.ts";
+import { asUtf8 } from "./dialect/encoding.ts";
+import { notesOf } from "./dialect/findings.ts";
 import type { ReadOptions } from "./schemas.ts";
 import { settleTypes } from "./text-types.ts";
 
@@ -12,15 +14,16 @@ import { settleTypes } from "./text-types.ts";
  * first rows only. Here every row is read as text under the header's columns, and a column's type is the narrowest that
  * all of its values have.
  *
- * @returns notes on columns whose type a few values decided
+ * @returns notes on how the file was understood, and on columns whose type a few values decided
  */
 export async function csvToParquet(
   duckDb: DuckDb,
-  file: string,
+  uploaded: string,
   options: ReadOptions,
   target: string,
   scratchDirectory: string,
 ): Promise<string[]> {
+  const { file, encoding } = await asUtf8(uploaded, scratchDirectory);
   const { delimiter, names } = await readHeader(file, options.delimiter);
   const records = await countRecords(file, delimiter, names.length);
   const texts = path.join(scratchDirectory, "texts.parquet");
@@ -47,7 +50,12 @@ export async function csvToParquet(
       `The file cannot be read as CSV: only ${read?.n} of its ${records - 1} rows could be read; are the quotes right?`,
     );
   }
-  return settleTypes(duckDb, texts, names, target);
+  const { notes, findings } = await settleTypes(duckDb, texts, names, target, {
+    spellings: true,
+    // Where a comma separates fields, a number with one is more likely to be quoted thousands.
+    decimalCommas: delimiter !== ",",
+  });
+  return [...notesOf({ encoding, columns: findings }), ...notes];
 }
 
 const longestHeader = 256 * 1024;

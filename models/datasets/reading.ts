@@ -82,7 +82,7 @@ async function jsonLinesToParquet(
   const names = described
     .filter((column) => column.column_type === "VARCHAR")
     .map((column) => String(column.column_name));
-  return settleTypes(duckDb, texts, names, target, ["TIMESTAMP"]);
+  return (await settleTypes(duckDb, texts, names, target, { candidates: ["TIMESTAMP"] })).notes;
 }
 
 /** What a column can be used for, from DuckDB's name of its type. */

@@ -1,38 +1,78 @@
 import { type DuckDb, quoteName, quoteText } from "../../shared/duckdb/index.ts";
+import { type ColumnFinding, missingSpellings } from "./dialect/findings.ts";
+
+/** What is tried beyond types, with each value that stands for a missing one left aside. */
+export interface TextRules {
+  /** The types to try, all by default. */
+  readonly candidates?: readonly TextType[];
+  /** Whether the usual spellings of a missing value are taken for one in columns that are no text otherwise. */
+  readonly spellings?: boolean;
+  readonly decimalCommas?: boolean;
+}
+
+export interface Settled {
+  /** On columns that a few values keep from a type. */
+  readonly notes: string[];
+  readonly findings: readonly ColumnFinding[];
+}
 
 type TextType = "BIGINT" | "DOUBLE" | "BOOLEAN" | "DATE" | "TIMESTAMP" | "VARCHAR";
 
 /**
  * Writes a Parquet file again with each of the named text columns in the narrowest type that all of its values have.
  *
- * @param candidates the types to try, all by default
- * @returns notes on columns that a few values keep from a type
  */
 export async function settleTypes(
   duckDb: DuckDb,
   texts: string,
   names: readonly string[],
   target: string,
-  candidates: readonly TextType[] = tests.map(([type]) => type),
-): Promise<string[]> {
+  rules: TextRules = {},
+): Promise<Settled> {
   const casts: string[] = [];
   const notes: string[] = [];
+  const findings: ColumnFinding[] = [];
   for (const name of names) {
-    const { type, note } = await inferType(duckDb, texts, name, candidates);
-    if (type !== "VARCHAR") casts.push(`${castTo(type, quoteName(name))} as ${quoteName(name)}`);
+    const { type, note, missing, decimalComma } = await inferType(duckDb, texts, name, rules);
     if (note !== undefined) notes.push(note);
+    if (type === "VARCHAR") continue;
+    const column = quoteName(name);
+    const present = missing ? `case when ${isMissing(column)} then null else ${column} end` : column;
+    const value = decimalComma ? `replace(${present}, ',', '.')` : present;
+    casts.push(`${castTo(type, value)} as ${column}`);
+    if (missing) findings.push(await spellingsOf(duckDb, texts, name));
+    if (decimalComma) findings.push({ kind: "decimal comma", column: name });
   }
   const columns = casts.length === 0 ? "*" : `* replace (${casts.join(", ")})`;
   await duckDb.run(
     `copy (select ${columns} from read_parquet(${quoteText(texts)}))
        to ${quoteText(target)} (format parquet, compression zstd)`,
   );
-  return notes;
+  return { notes, findings };
+}
+
+function isMissing(column: string): string {
+  return `lower(trim(${column})) in (${missingSpellings.map(quoteText).join(", ")})`;
+}
+
+async function spellingsOf(duckDb: DuckDb, texts: string, name: string): Promise<ColumnFinding> {
+  const column = quoteName(name);
+  const found = await duckDb.rows(
+    `select ${column} as text, count(*) as n from read_parquet(${quoteText(texts)})
+      where ${isMissing(column)} group by text order by n desc, text limit 20`,
+  );
+  const spellings = found.map(({ text, n }) => ({ text: String(text), count: Number(n) }));
+  return { kind: "missing", column: name, spellings };
+}
+
+/** With a comma for a point, or whole; not an identifier of digits that begins with 0. */
+function isDecimalComma(column: string): string {
+  return `regexp_full_match(${column}, '[+-]?([0-9]+,?[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?') and not regexp_full_match(${column}, '[+-]?0[0-9]+')`;
 }
 
 /** A cast to TIMESTAMP drops an offset without a word; by way of the type with a zone it is applied. */
 function castTo(type: TextType, column: string): string {
-  const cast = type === "TIMESTAMP" ? `cast(${column} as timestamptz)` : column;
+  const cast = type === "TIMESTAMP" ? `cast(${column} as timestamptz)` : `(${column})`;
   return `cast(${cast} as ${type})`;
 }
 
@@ -66,11 +106,19 @@ async function inferType(
   duckDb: DuckDb,
   texts: string,
   name: string,
-  candidates: readonly TextType[],
-): Promise<{ type: TextType; note?: string }> {
+  { candidates, spellings = false, decimalCommas = false }: TextRules,
+): Promise<{ type: TextType; note?: string; missing?: boolean; decimalComma?: boolean }> {
   const column = quoteName(name);
-  const tried = tests.filter(([type]) => candidates.includes(type));
-  const aggregates = tried.map(([type, test]) => `count(*) filter (${test(column)}) as ${type}`);
+  const tried = tests.filter(([type]) => candidates?.includes(type) ?? true);
+  const missing = spellings ? isMissing(column) : "false";
+  const aggregates = tried.flatMap(([type, test]) => [
+    `count(*) filter (${test(column)}) as ${type}`,
+    `count(*) filter (${test(column)} and not ${missing}) as ${type}_present`,
+  ]);
+  aggregates.push(
+    `count(*) filter (${missing}) as missing`,
+    `count(*) filter (not ${missing} and ${isDecimalComma(column)}) as decimal_commas`,
+  );
   const from = `from read_parquet(${quoteText(texts)}, file_row_number = true) where ${column} is not null`;
   const [counts] = await duckDb.rows(`select count(*) as n, ${aggregates.join(", ")} ${from}`);
   const present = Number(counts?.n);
@@ -78,6 +126,15 @@ async function inferType(
   const countOf = (type: TextType) => Number(counts?.[type]);
   const found = tried.find(([type]) => countOf(type) === present);
   if (found !== undefined) return { type: found[0] };
+  const spelled = Number(counts?.missing);
+  const stated = present - spelled;
+  if (stated > 0 && spelled > 0) {
+    const apart = tried.find(([type]) => Number(counts?.[`${type}_present`]) === stated);
+    if (apart !== undefined) return { type: apart[0], missing: true };
+  }
+  if (decimalCommas && stated > 0 && Number(counts?.decimal_commas) === stated) {
+    return { type: "DOUBLE", missing: spelled > 0, decimalComma: true };
+  }
   const almost = tried.filter(([type]) => countOf(type) >= present * (1 - nearly)).at(-1);
   if (almost === undefined) return { type: "VARCHAR" };
   const [type, test] = almost;

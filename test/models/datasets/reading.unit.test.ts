@@ -32,7 +32,11 @@ describe("a CSV file", () => {
     ["a quote that never ends", 'a,b\n1,"x\n2,3\n', /line 2: a quote is opened/],
     ["a quote inside a field", 'a,b\n1,5" pipe\n', /line 2: field 2 has a quote inside/],
     ["text after a closing quote", 'a,b\n1,"5"pipe\n', /line 2: field 2 has a quote inside/],
-    ["text that is not UTF-8", Buffer.from("a,b\nM\xfcller,2\n", "latin1"), /Line: 2.*utf-8/],
+    [
+      "a first line that names no columns, as scikit-learn's breast_cancer.csv has",
+      `569,30,malignant,benign\n${"17.99,".repeat(30)}0\n${"20.57,".repeat(30)}0\n`,
+      /its first line has 4 fields, but line 2 has 31, .* Put a line of 31 names in its place/,
+    ],
     ["objects, one a line", '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', /line 1: field 1 has a quote inside/],
     ["bytes that are not text", Uint8Array.of(0, 1, 2, 3, 255, 10, 7), /not text/],
     ["two columns of one name", "a,b,A\n1,2,3\n", /two columns are named "A"/],

@@ -1,5 +1,6 @@
 import { withDuckDb } from "../../shared/duckdb/index.ts";
 import type { ReferenceProfile } from "../../shared/statistics/index.ts";
+import { boostingTrainer } from "./boosting/boosting-trainer.ts";
 import { countHoldout, type HoldoutBatch, holdoutBatches } from "./data/holdout-rows.ts";
 import type { Recipe } from "./data/recipe.ts";
 import { noRows, readTrainingRows } from "./data/training-rows.ts";
@@ -39,16 +40,12 @@ export interface FitResult {
   readonly disagreement: number;
   readonly parameters: Readonly<Record<string, string>>;
   readonly losses: readonly number[];
+  readonly importances: FittedModel["importances"];
   readonly notes: readonly string[];
   /** Some rows of the holdout, as a client would send them. */
   readonly example: Readonly<Record<string, readonly (readonly (number | string)[])[]>>;
 }
 
-/**
- * The graph computes in double precision as the trainer does and rounds its output to float32: half a unit in the last
- * place, 6e-8, and some room for sums in another order.
- */
-const tolerance = 5e-7;
 const exampleRows = 3;
 
 /** Reads, fits, writes the graph, and holds the graph against the trainer on every row of the holdout. */
@@ -63,7 +60,8 @@ export default async function fitModel(
     const rows = await readTrainingRows(duckDb, file, spec, recipe, (done, message) =>
       report(0.3 * done, message),
     );
-    const fitted = linearTrainer.fit(rows, {
+    const trainer = algorithm.kind === "boosting" ? boostingTrainer : linearTrainer;
+    const fitted = trainer.fit(rows, {
       task: recipe.task,
       algorithm,
       report: (done, message) => report(0.3 + 0.3 * done, message),
@@ -102,6 +100,7 @@ export default async function fitModel(
       disagreement: tested.disagreement,
       parameters: fitted.parameters,
       losses: fitted.losses,
+      importances: fitted.importances,
       notes: fitted.notes,
       example: tested.example,
     };
@@ -133,10 +132,10 @@ async function testOnHoldout(
     for await (const batch of batches) {
       const fromGraph = await graph.predict(batch.inputs, batch.rows);
       const fromTrainer = fitted.predict(batch.inputs, batch.rows);
-      disagreement = Math.max(disagreement, largestDifference(fromGraph, fromTrainer));
-      if (!(disagreement <= tolerance)) {
+      disagreement = Math.max(disagreement, largestDifference(fromGraph, fromTrainer, fitted.magnitude));
+      if (!(disagreement <= fitted.tolerance)) {
         throw new Error(
-          `The graph and the trainer differ by ${disagreement} on the holdout; ${tolerance} is allowed.`,
+          `The graph and the trainer differ by ${disagreement} on the rows ${row} to ${row + batch.rows - 1} of the holdout; ${fitted.tolerance} is allowed.`,
         );
       }
       if (row === 0) example = exampleOf(batch, recipe);
@@ -153,11 +152,12 @@ async function testOnHoldout(
 }
 
 /** NaN as soon as one side is no number. */
-function largestDifference(graph: Float32Array, trainer: Float64Array): number {
+function largestDifference(graph: Float32Array, trainer: Float64Array, magnitude: number): number {
   let largest = 0;
   for (let row = 0; row < trainer.length; row++) {
     const expected = trainer[row] as number;
-    const difference = Math.abs((graph[row] as number) - expected) / Math.max(1, Math.abs(expected));
+    const difference =
+      Math.abs((graph[row] as number) - expected) / Math.max(1, magnitude, Math.abs(expected));
     if (!(difference <= largest)) largest = difference;
   }
   return largest;

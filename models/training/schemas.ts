@@ -109,22 +109,86 @@ const linear = {
     .describe("Of one categorical feature; the most frequent stay"),
   impute: z.enum(["mean", "median"]).default("mean").describe("What stands in for a missing number"),
 };
+const classWeights = z
+  .union([
+    z.literal("none"),
+    z.literal("balanced"),
+    z.strictObject({ negative: z.number().positive(), positive: z.number().positive() }),
+  ])
+  .default("none")
+  .describe("`balanced`: each class counts as much as the other, as in scikit-learn");
+
+const share = z.number().gt(0).max(1);
+const boosting = {
+  loss: z
+    .enum(["squared", "quantile", "huber", "poisson"])
+    .optional()
+    .describe("Of a regression, `squared` when not given; a binary task has the logistic loss"),
+  quantile: z.number().gt(0).lt(1).default(0.5).describe("Which one the loss `quantile` predicts"),
+  huberDelta: z
+    .number()
+    .positive()
+    .max(1e300)
+    .optional()
+    .describe(
+      "Errors beyond it count linearly; 1.345 robust standard deviations of the target when not given",
+    ),
+  trees: z.int().min(1).max(5000).default(100),
+  learningRate: z.number().gt(0).max(1).default(0.1),
+  growth: z.enum(["leaf", "depth"]).default("leaf").describe("Best leaf first, or level by level"),
+  maxLeaves: z.int().min(2).max(1024).default(31),
+  maxDepth: z.int().min(1).max(60).optional().describe("No limit when not given"),
+  minLeafRows: z.int().min(1).max(1e9).default(20),
+  minLeafHessian: z.number().min(0).max(1e12).default(1e-3),
+  minGain: z.number().min(0).max(1e12).default(0),
+  l1: z.number().min(0).max(1e12).default(0),
+  l2: z.number().min(0).max(1e12).default(0),
+  rowFraction: share.default(1).describe("Of the rows, drawn for each tree"),
+  columnFraction: share.default(1).describe("Of the features, drawn for each tree"),
+  minLevelRows: z
+    .int()
+    .min(1)
+    .default(10)
+    .describe("A category of fewer training rows counts as an unknown one"),
+  monotone: z
+    .record(z.string().min(1).max(200), z.enum(["increasing", "decreasing"]))
+    .default({})
+    .describe("By the name of a numeric feature: predictions never go against it"),
+  earlyStopping: z
+    .strictObject({
+      rounds: z.int().min(1).max(1000).default(10),
+      fraction: z.number().gt(0).max(0.5).default(0.1),
+    })
+    .optional()
+    .describe(
+      "Keeps this share of the training rows aside and ends when their loss has not fallen for so many rounds",
+    ),
+  seed,
+};
 const Algorithm = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("linear"), ...linear }),
-  z.strictObject({
-    kind: z.literal("logistic"),
-    ...linear,
-    classWeights: z
-      .union([
-        z.literal("none"),
-        z.literal("balanced"),
-        z.strictObject({ negative: z.number().positive(), positive: z.number().positive() }),
-      ])
-      .default("none")
-      .describe("`balanced`: each class counts as much as the other, as in scikit-learn"),
-  }),
+  z.strictObject({ kind: z.literal("logistic"), ...linear, classWeights }),
+  z.strictObject({ kind: z.literal("boosting"), ...boosting, classWeights }),
 ]);
 export type Algorithm = z.infer<typeof Algorithm>;
+export type LinearAlgorithm = Exclude<Algorithm, { kind: "boosting" }>;
+export type BoostingAlgorithm = Extract<Algorithm, { kind: "boosting" }>;
+
+/** What is wrong with an algorithm for a task; undefined when nothing is. */
+function algorithmFault(task: string, algorithm: Algorithm): string | undefined {
+  if (algorithm.kind !== "boosting") {
+    const right = algorithm.kind === "logistic" ? "binary" : "regression";
+    return task === right
+      ? undefined
+      : `${algorithm.kind} is for the task ${right}; the task ${task} takes boosting or ${task === "binary" ? "logistic" : "linear"}`;
+  }
+  if (task === "binary" && algorithm.loss !== undefined) {
+    return `loss is for a regression; the task binary has the logistic loss, and "${algorithm.loss}" does not apply`;
+  }
+  if (task === "regression" && algorithm.classWeights !== "none")
+    return "classWeights is for the task binary";
+  return undefined;
+}
 
 const promotionPolicies = ["never", "if-better", "always"] as const;
 
@@ -183,11 +247,10 @@ export const TrainingSpec = z
       .describe("Registers the model as a version of this one"),
     promotion: Promotion.default(Promotion.parse({})),
   })
-  .refine(
-    ({ task, algorithm }) =>
-      algorithm === undefined || (algorithm.kind === "logistic") === (task === "binary"),
-    { path: ["algorithm"], error: "is logistic for the task binary and linear for the task regression" },
-  )
+  .superRefine(({ task, algorithm }, context) => {
+    const fault = algorithm === undefined ? undefined : algorithmFault(task, algorithm);
+    if (fault !== undefined) context.addIssue({ code: "custom", path: ["algorithm"], message: fault });
+  })
   .refine(({ task, target }) => task === "binary" || (target.greaterThan ?? target.equals) === undefined, {
     path: ["target"],
     error: "greaterThan and equals make a target of two classes; the task is regression",

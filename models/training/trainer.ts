@@ -20,6 +20,12 @@ export interface FittedModel {
   predictTraining(): Float64Array;
   /** … and of others. In double precision, apart from the inputs. */
   predict(inputs: HoldoutBatch["inputs"], rows: number): Float64Array;
+  /** How far graph and trainer may be apart, relative to the larger of 1, the prediction and `magnitude`. */
+  readonly tolerance: number;
+  /** The size of the numbers that a prediction is added up from: their rounding is not that of a small sum. */
+  readonly magnitude: number;
+  /** How much the model owes to each feature; empty where its weights say so themselves. */
+  readonly importances: readonly Importance[];
   /** The graph between the inputs, one per feature, and the prediction. */
   graph(): PredictorGraph;
   /** What is worth logging of the fit. */
@@ -27,6 +33,14 @@ export interface FittedModel {
   /** The mean training loss after each iteration. */
   readonly losses: readonly number[];
   readonly notes: readonly string[];
+}
+
+export interface Importance {
+  readonly feature: string;
+  /** Share of what the training loss fell by at splits of this feature. */
+  readonly gain: number;
+  /** By how much the mean training loss rises when the values of the feature are dealt out anew among the rows. */
+  readonly permutation: number;
 }
 
 type Parts = Parameters<typeof buildModel>[0];

@@ -75,7 +75,8 @@ export function needsDouble(values: Float64Array, bins: number, seed: number): b
   const sorted = sortedSample(values, seed);
   if (sorted.every((value) => Math.fround(value) === value)) return false;
   const wide = runs(sorted).distinct;
-  if (wide.length <= bins) return wide.some((value, i) => i > 0 && Math.fround(value) === Math.fround(wide[i - 1] as number));
+  if (wide.length <= bins)
+    return wide.some((value, i) => i > 0 && Math.fround(value) === Math.fround(wide[i - 1] as number));
   const cuts = cutNumbers(sorted, bins, seed, false);
   const narrow = cutNumbers(Float32Array.from(sorted), bins, seed, true);
   return narrow.length < cuts.length;

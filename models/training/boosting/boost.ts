@@ -51,7 +51,8 @@ export function boost(
   const mostHessian =
     loss.mostHessian === null ? null : loss.mostHessian * (weights === null ? 1 : largestOf(weights));
   // The training loss only shows how the fit goes on: some rows tell it well enough.
-  const shown = own.length <= mostShown ? own : own.filter((_, index) => index % Math.ceil(own.length / mostShown) === 0);
+  const shown =
+    own.length <= mostShown ? own : own.filter((_, index) => index % Math.ceil(own.length / mostShown) === 0);
   const trees: Tree[] = [];
   const losses: number[] = [];
   const validationLosses: number[] = [];
@@ -128,7 +129,13 @@ interface State {
 }
 
 /** The value of each leaf from its rows, in full precision, times the learning rate. */
-function setValues({ tree, leaves }: GrownTree, { order }: Workshop, loss: Loss, state: State, settings: BoostingSettings): void {
+function setValues(
+  { tree, leaves }: GrownTree,
+  { order }: Workshop,
+  loss: Loss,
+  state: State,
+  settings: BoostingSettings,
+): void {
   const { target, weights, scores, gradients, hessians } = state;
   for (const { node, start, end, lower, upper } of leaves) {
     const rows = order.subarray(start, end);
@@ -162,7 +169,14 @@ function addTo(
   output: number,
 ): void {
   if (!all) {
-    addTree(tree, data, new Int32Array(data.rows).map((_, row) => row), scores, outputs, output);
+    addTree(
+      tree,
+      data,
+      new Int32Array(data.rows).map((_, row) => row),
+      scores,
+      outputs,
+      output,
+    );
     return;
   }
   for (const { node, start, end } of leaves) {
@@ -173,7 +187,13 @@ function addTo(
   }
 }
 
-function rescore(scores: Float64Array, start: Float64Array, trees: readonly Tree[], data: BinnedRows, outputs: number): void {
+function rescore(
+  scores: Float64Array,
+  start: Float64Array,
+  trees: readonly Tree[],
+  data: BinnedRows,
+  outputs: number,
+): void {
   for (let index = 0; index < scores.length; index++) scores[index] = start[index % outputs] as number;
   const rows = new Int32Array(data.rows).map((_, row) => row);
   for (const [index, tree] of trees.entries()) addTree(tree, data, rows, scores, outputs, index % outputs);

@@ -1,5 +1,14 @@
 import type { Packing } from "./packing.ts";
-import { clamp, halves, type LeafSums, parentScore, reduction, type Split, type SplitRules, shrink } from "./split.ts";
+import {
+  clamp,
+  halves,
+  type LeafSums,
+  parentScore,
+  reduction,
+  type Split,
+  type SplitRules,
+  shrink,
+} from "./split.ts";
 
 /** As LightGBM's `cat_smooth`, `cat_l2` and `max_cat_threshold`: against sets that fit the noise of rare categories. */
 const smoothing = 10;
@@ -77,7 +86,12 @@ export function categorySplit(
 }
 
 /** The codes that occur, by mean gradient; the code decides between equal ones. */
-function byMeanGradient(bins: number, offset: number, histogram: Float64Array, { unit, quantum }: Packing): number[] {
+function byMeanGradient(
+  bins: number,
+  offset: number,
+  histogram: Float64Array,
+  { unit, quantum }: Packing,
+): number[] {
   const codes: number[] = [];
   const means = new Float64Array(bins + 1);
   for (let code = 0; code <= bins; code++) {

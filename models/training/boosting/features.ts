@@ -1,14 +1,29 @@
-import type { FeatureColumn, TrainingRows } from "../data/training-rows.ts";
 import type { HoldoutBatch } from "../data/holdout-rows.ts";
+import type { FeatureColumn, TrainingRows } from "../data/training-rows.ts";
 import { type BinnedRows, packRows } from "./binned-rows.ts";
 import { type BinnedFeature, binsFor, codeNumbers, cutNumbers, mostBins } from "./bins.ts";
 
 /** How the raw values of a feature become codes: the same in training, in evaluation and in the graph. */
 export type FeatureCoding =
-  | { readonly kind: "numeric"; readonly name: string; readonly thresholds: Float64Array; readonly monotone: -1 | 0 | 1 }
+  | {
+      readonly kind: "numeric";
+      readonly name: string;
+      readonly thresholds: Float64Array;
+      readonly monotone: -1 | 0 | 1;
+    }
   /** The code of a level is its place; whatever is none of them has the code after the last, as a missing value. */
-  | { readonly kind: "categorical"; readonly name: string; readonly input: "text"; readonly levels: readonly string[] }
-  | { readonly kind: "categorical"; readonly name: string; readonly input: "number"; readonly levels: readonly number[] };
+  | {
+      readonly kind: "categorical";
+      readonly name: string;
+      readonly input: "text";
+      readonly levels: readonly string[];
+    }
+  | {
+      readonly kind: "categorical";
+      readonly name: string;
+      readonly input: "number";
+      readonly levels: readonly number[];
+    };
 
 export interface CodingSettings {
   readonly minLevelRows: number;
@@ -56,7 +71,12 @@ export function codeRows({ features, rows }: TrainingRows, coding: readonly Feat
 
 function binnedFeature(coded: FeatureCoding): BinnedFeature {
   return coded.kind === "numeric"
-    ? { kind: "numeric", bins: coded.thresholds.length + 1, thresholds: coded.thresholds, monotone: coded.monotone }
+    ? {
+        kind: "numeric",
+        bins: coded.thresholds.length + 1,
+        thresholds: coded.thresholds,
+        monotone: coded.monotone,
+      }
     : { kind: "categorical", bins: coded.levels.length };
 }
 
@@ -68,9 +88,11 @@ export function treeColumns(
 ): (Float32Array | Float64Array | Int32Array)[] {
   return coding.map((coded) => {
     const values = inputs.get(coded.name);
-    if (values === undefined || values.length < rows) throw new Error(`The feature "${coded.name}" was not read.`);
+    if (values === undefined || values.length < rows)
+      throw new Error(`The feature "${coded.name}" was not read.`);
     if (coded.kind === "numeric") return values as Float32Array;
     const codeOf = new Map<unknown, number>(coded.levels.map((level, code) => [level, code]));
-    return Int32Array.from(values as ArrayLike<never>, (value) => codeOf.get(value) ?? coded.levels.length);
+    const texts: ArrayLike<string | number> = values;
+    return Int32Array.from({ length: rows }, (_, row) => codeOf.get(texts[row]) ?? coded.levels.length);
   });
 }

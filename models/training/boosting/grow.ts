@@ -1,8 +1,9 @@
+import { bestSplit } from "./best-split.ts";
 import type { BinnedRows } from "./binned-rows.ts";
 import { fillHistogram, subtractHistogram } from "./histogram.ts";
 import type { Packing } from "./packing.ts";
 import type { BoostingSettings } from "./settings.ts";
-import { bestSplit, type LeafSums, type Split } from "./split.ts";
+import type { LeafSums, Split } from "./split.ts";
 import { addSplit, draftTree, leftTable, type Tree } from "./tree.ts";
 
 interface Leaf extends LeafSums {
@@ -205,7 +206,11 @@ function partition(
 }
 
 /** With a monotone feature the halves must stay on their sides of the middle, however they are split later. */
-function childBounds({ feature, leftValue, rightValue }: Split, { lower, upper }: Half, { features }: BinnedRows) {
+function childBounds(
+  { feature, leftValue, rightValue }: Split,
+  { lower, upper }: Half,
+  { features }: BinnedRows,
+) {
   const binned = features[feature];
   const monotone = binned?.kind === "numeric" ? binned.monotone : 0;
   const middle = (leftValue + rightValue) / 2;

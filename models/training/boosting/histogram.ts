@@ -3,7 +3,8 @@ import type { BinnedRows } from "./binned-rows.ts";
 /** Where the histogram of each feature begins, in bins: `bins + 1` for each, the last one for missing values. */
 export function binOffsets({ features }: BinnedRows): Int32Array {
   const offsets = new Int32Array(features.length + 1);
-  for (const [index, { bins }] of features.entries()) offsets[index + 1] = (offsets[index] as number) + bins + 1;
+  for (const [index, { bins }] of features.entries())
+    offsets[index + 1] = (offsets[index] as number) + bins + 1;
   return offsets;
 }
 

@@ -1,5 +1,5 @@
-import type { Tree } from "./tree.ts";
 import { seededRandom } from "./random.ts";
+import type { Tree } from "./tree.ts";
 
 /** By how much the training loss fell at the splits of each feature, as a share of all. */
 export function gainImportances(trees: readonly Tree[], features: number): Float64Array {

@@ -121,7 +121,8 @@ function quantileLoss(quantile: number): Loss {
     derivatives(target, weights, scores, _output, gradients, hessians) {
       for (let row = 0; row < target.length; row++) {
         const weight = weights === null ? 1 : (weights[row] as number);
-        gradients[row] = weight * ((scores[row] as number) < (target[row] as number) ? -quantile : 1 - quantile);
+        gradients[row] =
+          weight * ((scores[row] as number) < (target[row] as number) ? -quantile : 1 - quantile);
         hessians[row] = weight;
       }
     },
@@ -139,7 +140,8 @@ function huber(delta: number): Loss {
         let total = 0;
         for (const row of rows) {
           const distance = Math.abs((target[row] as number) - centre);
-          const weight = (weights === null ? 1 : (weights[row] as number)) * (distance <= delta ? 1 : delta / distance);
+          const weight =
+            (weights === null ? 1 : (weights[row] as number)) * (distance <= delta ? 1 : delta / distance);
           sum += weight * (target[row] as number);
           total += weight;
         }
@@ -223,7 +225,11 @@ function bounded(score: number): number {
 }
 
 /** The smallest value that so much of the weight does not exceed, half-way to the next where it is met exactly. */
-export function weightedQuantile(values: Float64Array, weights: Float64Array | null, quantile: number): number {
+export function weightedQuantile(
+  values: Float64Array,
+  weights: Float64Array | null,
+  quantile: number,
+): number {
   if (weights === null) {
     const sorted = values.toSorted();
     const place = quantile * (sorted.length - 1);
@@ -244,6 +250,12 @@ export function weightedQuantile(values: Float64Array, weights: Float64Array | n
 /** 1.345 deviations by the median: 95 % as good as squares where errors are normal (Huber, 1964). */
 function robustScale(target: Float64Array): number {
   const centre = weightedQuantile(target, null, 0.5);
-  const deviation = 1.4826 * weightedQuantile(target.map((value) => Math.abs(value - centre)), null, 0.5);
+  const deviation =
+    1.4826 *
+    weightedQuantile(
+      target.map((value) => Math.abs(value - centre)),
+      null,
+      0.5,
+    );
   return deviation > 0 ? 1.345 * deviation : 1;
 }

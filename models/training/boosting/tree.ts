@@ -62,7 +62,11 @@ export function addSplit(tree: TreeDraft, node: number, split: Split, { features
 }
 
 /** Whether a code goes left, by code; a table, as rows are many and codes few. */
-export function leftTable(tree: Pick<Tree, "sets" | "bin" | "missingLeft">, node: number, bins: number): Uint8Array {
+export function leftTable(
+  tree: Pick<Tree, "sets" | "bin" | "missingLeft">,
+  node: number,
+  bins: number,
+): Uint8Array {
   const set = tree.sets[node];
   if (set !== null && set !== undefined) return set;
   const table = new Uint8Array(bins + 1).fill(1, 0, (tree.bin[node] as number) + 1);

@@ -10,22 +10,33 @@ type Tensors = ReturnType<typeof tensor>[];
  * The trees with their preprocessing as ONNX operators. Numbers are compared in double precision, so that a row takes
  * the branch that it took in training; infinite ones count as missing. The ensemble's output is float32 (ai.onnx.ml 3
  * has no other), so the start is added behind it.
+ *
+ * @param logarithmic whether the score is the logarithm of the prediction
  */
 export function treesGraph(
   trees: readonly Tree[],
   start: Float64Array,
   coding: readonly FeatureCoding[],
+  logarithmic: boolean,
 ): PredictorGraph {
   const nodes: Nodes = [];
   const initializers: Tensors = [];
   const columnOf = inputColumns(coding, nodes, initializers);
   nodes.push(
-    node("TreeEnsembleRegressor", ["ketline:trees.input"], ["ketline:trees.float"], ensemble(trees, start.length, coding, columnOf), mlDomain),
+    node(
+      "TreeEnsembleRegressor",
+      ["ketline:trees.input"],
+      ["ketline:trees.float"],
+      ensemble(trees, start.length, coding, columnOf),
+      mlDomain,
+    ),
     node("Cast", ["ketline:trees.float"], ["ketline:trees.sum"], { to: { int: elementTypeCode("float64") } }),
     node("Add", ["ketline:trees.sum", "ketline:trees.start"], ["ketline:score"]),
   );
   initializers.push(tensor("ketline:trees.start", start, [1, start.length]));
-  return { nodes, initializers, score: "ketline:score" };
+  if (!logarithmic) return { nodes, initializers, score: "ketline:score" };
+  nodes.push(node("Exp", ["ketline:score"], ["ketline:expected"]));
+  return { nodes, initializers, score: "ketline:expected" };
 }
 
 /** All features side by side in double precision: numbers first. @returns the column of each feature */
@@ -36,10 +47,19 @@ function inputColumns(coding: readonly FeatureCoding[], nodes: Nodes, initialize
   if (numbers.length > 0) {
     initializers.push(tensor("ketline:nan", Float64Array.of(Number.NaN), [1, 1]));
     nodes.push(
-      node("Concat", numbers.map(({ name }) => name), ["ketline:numbers.float"], { axis: { int: 1 } }),
+      node(
+        "Concat",
+        numbers.map(({ name }) => name),
+        ["ketline:numbers.float"],
+        { axis: { int: 1 } },
+      ),
       node("Cast", ["ketline:numbers.float"], ["ketline:numbers"], double),
       node("IsInf", ["ketline:numbers"], ["ketline:numbers.infinite"]),
-      node("Where", ["ketline:numbers.infinite", "ketline:nan", "ketline:numbers"], ["ketline:numbers.finite"]),
+      node(
+        "Where",
+        ["ketline:numbers.infinite", "ketline:nan", "ketline:numbers"],
+        ["ketline:numbers.finite"],
+      ),
     );
     columns.push("ketline:numbers.finite");
   }
@@ -53,10 +73,7 @@ function inputColumns(coding: readonly FeatureCoding[], nodes: Nodes, initialize
     }
     columnOf.push(category++);
     const prefix = `ketline:levels.${index}`;
-    nodes.push(
-      levelCode(coded, `${prefix}.code`),
-      node("Cast", [`${prefix}.code`], [prefix], double),
-    );
+    nodes.push(levelCode(coded, `${prefix}.code`), node("Cast", [`${prefix}.code`], [prefix], double));
     columns.push(prefix);
   }
   nodes.push(node("Concat", columns, ["ketline:trees.input"], { axis: { int: 1 } }));
@@ -86,7 +103,12 @@ const largest = Number.MAX_VALUE;
  * The attributes of the operator: the nodes of all trees, one column of a table each. A split by a set becomes a chain of
  * comparisons with each of its codes, which share their left child.
  */
-function ensemble(trees: readonly Tree[], outputs: number, coding: readonly FeatureCoding[], columnOf: readonly number[]) {
+function ensemble(
+  trees: readonly Tree[],
+  outputs: number,
+  coding: readonly FeatureCoding[],
+  columnOf: readonly number[],
+) {
   const modes: string[] = [];
   const values: number[] = [];
   const ints = {
@@ -101,7 +123,16 @@ function ensemble(trees: readonly Tree[], outputs: number, coding: readonly Feat
     target_ids: [] as number[],
   };
   const weights: number[] = [];
-  const add = (tree: number, id: number, mode: string, column: number, value: number, yes: number, no: number, missing: number) => {
+  const add = (
+    tree: number,
+    id: number,
+    mode: string,
+    column: number,
+    value: number,
+    yes: number,
+    no: number,
+    missing: number,
+  ) => {
     ints.nodes_treeids.push(tree);
     ints.nodes_nodeids.push(id);
     ints.nodes_featureids.push(column);

@@ -1,4 +1,4 @@
-import type { Algorithm } from "../schemas.ts";
+import type { LinearAlgorithm } from "../schemas.ts";
 import type { FeatureColumn, NumericColumn, TrainingRows } from "./training-rows.ts";
 
 /** How raw values become the columns of a linear model; the same in training, in evaluation and in the graph. */
@@ -26,7 +26,7 @@ export type CategoricalEncoding =
 /** Learns the encoding from the training rows. */
 export function fitEncoding(
   { features }: TrainingRows,
-  options: Pick<Algorithm, "impute" | "minLevelRows" | "maxLevels">,
+  options: Pick<LinearAlgorithm, "impute" | "minLevelRows" | "maxLevels">,
 ): Encoding {
   const frequent = <Value>(levels: readonly { value: Value; rows: number }[]): Value[] =>
     levels
@@ -47,7 +47,7 @@ export function fitEncoding(
   };
 }
 
-function fitNumeric({ name, values }: NumericColumn, impute: Algorithm["impute"]): NumericEncoding {
+function fitNumeric({ name, values }: NumericColumn, impute: LinearAlgorithm["impute"]): NumericEncoding {
   const known = values.filter(Number.isFinite);
   const missing = values.length - known.length;
   if (known.length === 0) return { name, fill: 0, mean: 0, sd: 1, indicator: true };

@@ -30,7 +30,7 @@ export function modelFolder(
     contentType,
   });
   const json = (path: string, value: unknown) => text(path, JSON.stringify(value), "application/json");
-  const { metrics, rows, disagreement, calibration, roc, slices, profile, example } = fit;
+  const { metrics, rows, disagreement, calibration, roc, slices, profile, example, importances } = fit;
   return [
     { path: "model.onnx", content: fit.model, contentType: "application/octet-stream" },
     text("MLmodel", mlModel(recipe, fit.model.byteLength, run)),
@@ -48,6 +48,7 @@ export function modelFolder(
     json("reference-profile.json", profile),
     json("metrics.json", { rows, holdout: metrics, disagreement, calibration, roc }),
     json("slices.json", slices),
+    ...(importances.length > 0 ? [json("importances.json", importances)] : []),
     ...(recipe.task === "binary"
       ? [text("evaluation.svg", evaluationPicture(roc, calibration), "image/svg+xml")]
       : []),

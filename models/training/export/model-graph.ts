@@ -8,7 +8,6 @@ import {
   tensor,
   tensorInfo,
 } from "../../../shared/onnx/index.ts";
-import { version } from "../../../shared/version.ts";
 import type { Recipe } from "../data/recipe.ts";
 import type { PredictorGraph } from "../trainer.ts";
 
@@ -18,6 +17,8 @@ export interface ModelIdentity {
   readonly dataset: string;
   readonly datasetVersion: string;
   readonly algorithm: string;
+  /** What Ketline's runs say they were made by: as configured, the commit that is deployed. */
+  readonly codeVersion: string;
 }
 
 /**
@@ -34,7 +35,7 @@ export function modelGraph(
   return encodeModel(
     buildModel({
       name: "ketline",
-      producerVersion: version,
+      producerVersion: identity.codeVersion,
       description: `${identity.algorithm} model for the task ${recipe.task}, trained by Ketline`,
       inputs: recipe.features.map(({ name, input }) =>
         tensorInfo(name, input === "text" ? "string" : "float32", ["N", 1]),
@@ -49,7 +50,7 @@ export function modelGraph(
         "ketline.algorithm": identity.algorithm,
         "ketline.dataset": identity.dataset,
         "ketline.dataset_version": identity.datasetVersion,
-        "ketline.code_version": version,
+        "ketline.code_version": identity.codeVersion,
       },
     }),
   );

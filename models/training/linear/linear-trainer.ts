@@ -1,4 +1,5 @@
 import { invalid } from "../../../shared/errors.ts";
+import { checkClasses, weightsOfClasses } from "../data/classes.ts";
 import {
   type CategoricalEncoding,
   type Encoding,
@@ -9,7 +10,6 @@ import {
 } from "../data/encoding.ts";
 import type { HoldoutBatch } from "../data/holdout-rows.ts";
 import type { TrainingRows } from "../data/training-rows.ts";
-import type { Algorithm } from "../schemas.ts";
 import type { FitRequest, FittedModel, Trainer } from "../trainer.ts";
 import { linearGraph } from "./linear-graph.ts";
 import { type Design, fitLinear, type LinearFit, scoresOf, sigmoid } from "./newton.ts";
@@ -17,10 +17,17 @@ import { type Design, fitLinear, type LinearFit, scoresOf, sigmoid } from "./new
 /** The solver keeps and factors a square matrix of the columns. */
 const mostColumns = 3000;
 
+/**
+ * The graph computes in double precision as the trainer does and rounds its output to float32: half a unit in the last
+ * place, 6e-8, and some room for sums in another order.
+ */
+const tolerance = 5e-7;
+
 /** Ridge and logistic regression over standardised numbers and one-hot categories. */
 export const linearTrainer: Trainer = {
   fit(rows, { task, algorithm, report }: FitRequest): FittedModel {
-    checkTarget(rows, task);
+    if (algorithm.kind === "boosting") throw new Error("Linear models are not boosted.");
+    checkClasses(rows, task);
     const encoding = fitEncoding(rows, algorithm);
     const design = trainingDesign(rows, encoding);
     const width = design.dense.length + design.categorical.reduce((sum, { levels }) => sum + levels, 0);
@@ -30,7 +37,7 @@ export const linearTrainer: Trainer = {
         { field: "algorithm" },
       );
     }
-    const sampleWeights = classWeights(rows, algorithm);
+    const sampleWeights = algorithm.kind === "logistic" ? weightsOfClasses(rows, algorithm) : undefined;
     const losses: number[] = [];
     const fit = solve(design, rows.target, {
       loss: task === "binary" ? "logistic" : "squared",
@@ -52,6 +59,9 @@ export const linearTrainer: Trainer = {
         converged: String(fit.converged),
       },
       losses,
+      tolerance,
+      magnitude: 1,
+      importances: [],
       notes: notesOf(rows, encoding, fit),
     };
   },
@@ -64,37 +74,6 @@ function solve(...problem: Parameters<typeof fitLinear>): LinearFit {
     if (error instanceof RangeError) throw invalid(error.message, { field: "algorithm.l2", cause: error });
     throw error;
   }
-}
-
-function checkTarget({ target, rows }: TrainingRows, task: FitRequest["task"]): void {
-  if (task === "regression") return;
-  let ones = 0;
-  for (const value of target) {
-    if (value !== 0 && value !== 1) {
-      throw invalid(
-        `target: the value ${value} is neither 0 nor 1; greaterThan or equals makes two classes of it.`,
-        { field: "target" },
-      );
-    }
-    ones += value;
-  }
-  if (ones === 0 || ones === rows) {
-    throw invalid(
-      `target: all ${rows} training rows are of the class ${ones === 0 ? 0 : 1}; there is nothing to tell apart.`,
-      { field: "target" },
-    );
-  }
-}
-
-/** Undefined where every row counts alike. */
-function classWeights({ target, rows }: TrainingRows, algorithm: Algorithm): Float64Array | undefined {
-  if (algorithm.kind !== "logistic" || algorithm.classWeights === "none") return undefined;
-  const ones = target.reduce((sum, value) => sum + value, 0);
-  const { negative, positive } =
-    algorithm.classWeights === "balanced"
-      ? { negative: rows / (2 * (rows - ones)), positive: rows / (2 * ones) }
-      : algorithm.classWeights;
-  return target.map((value) => (value === 1 ? positive : negative));
 }
 
 /** Numbers, then the indicators of missing ones, then the levels: the order of the weights. */

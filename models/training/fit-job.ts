@@ -7,7 +7,8 @@ import type { JobContext, JobKind, WorkerPool } from "../../shared/jobs/index.ts
 import type { Datasets, DatasetVersion } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
-import { type Recipe, recipeOf } from "./data/recipe.ts";
+import { baselinesText } from "./baselines.ts";
+import { type Recipe, recipeOf, withRowKey } from "./data/recipe.ts";
 import { modelFolder } from "./export/model-folder.ts";
 import type { FitResult, FitTask } from "./fit.worker.ts";
 import { promote } from "./promotion.ts";
@@ -40,6 +41,7 @@ interface Fitted {
   readonly model: Uint8Array;
   readonly rows: TrainingResult["rows"];
   readonly metrics: TrainingResult["metrics"];
+  readonly baselines: TrainingResult["baselines"];
 }
 
 /** Fits a model, proves its graph, logs the run, registers a version and compares it with the champion. */
@@ -60,7 +62,7 @@ export function fitJob(options: FitJobOptions): JobKind<TrainingSpec, TrainingRe
 export function planOf(
   spec: TrainingSpec,
   version: DatasetVersion,
-): { recipe: Recipe; algorithm: Algorithm } {
+): { recipe: Recipe; algorithm: Algorithm; settled: TrainingSpec } {
   if (version.state !== "ready") {
     const why = version.error === null ? "" : `: ${version.error}`;
     throw conflict(
@@ -68,7 +70,8 @@ export function planOf(
     );
   }
   const recipe = recipeOf(spec, version.columns);
-  return { recipe, algorithm: spec.algorithm ?? defaultAlgorithm(spec.task) };
+  const settled = { ...withRowKey(spec, version.columns), version: version.version };
+  return { recipe, algorithm: spec.algorithm ?? defaultAlgorithm(spec.task), settled };
 }
 
 function defaultAlgorithm(task: TrainingSpec["task"]): Algorithm {
@@ -78,11 +81,12 @@ function defaultAlgorithm(task: TrainingSpec["task"]): Algorithm {
     : { kind: "linear", ...linear };
 }
 
-async function train(options: FitJobOptions, context: Context): Promise<TrainingResult> {
+async function train(options: FitJobOptions, given: Context): Promise<TrainingResult> {
   const { datasets, tracking, store, clock } = options;
-  const { jobId, spec, actor } = context;
-  const version = await datasets.getVersion(spec.dataset, spec.version);
-  const { recipe, algorithm } = planOf(spec, version);
+  const { jobId, actor } = given;
+  const version = await datasets.getVersion(given.spec.dataset, given.spec.version);
+  const { recipe, algorithm, settled: spec } = planOf(given.spec, version);
+  const context: Context = { ...given, spec };
   const name = spec.registeredModel ?? null;
   await store.insert({
     job_id: jobId,
@@ -108,7 +112,7 @@ async function train(options: FitJobOptions, context: Context): Promise<Training
       resumed ?? (await fitAndLog(options, context, version, recipe, algorithm, experimentId, runId));
     const { model, decision } = await register(options, context, fitted);
     await tracking.endRun(runId, "FINISHED");
-    const { rows, metrics } = fitted;
+    const { rows, metrics, baselines } = fitted;
     return {
       dataset: spec.dataset,
       version: version.version,
@@ -116,6 +120,7 @@ async function train(options: FitJobOptions, context: Context): Promise<Training
       runId,
       rows,
       metrics,
+      baselines,
       model,
       decision,
     };
@@ -160,7 +165,7 @@ async function fitAndLog(
 ): Promise<Fitted> {
   const { datasets, workers, tracking, clock } = options;
   const { signal } = context;
-  const spec = { ...context.spec, version: version.version };
+  const { spec } = context;
   context.log(
     `Training a ${algorithm.kind} model of "${recipe.target.column}" from ${recipe.features.length} features of ${spec.dataset} ${version.version.slice(0, 12)} (run ${runId}).`,
   );
@@ -184,7 +189,7 @@ async function fitAndLog(
     inScratchDirectory((scratchDirectory) =>
       workers.runApart<FitTask, FitResult>(
         new URL("./fit.worker.ts", import.meta.url),
-        { file, scratchDirectory, spec, algorithm, recipe },
+        { file, scratchDirectory, spec, algorithm, recipe, codeVersion: options.config.codeVersion },
         {
           signal,
           memoryMiB: fitMemoryMiB,
@@ -194,12 +199,17 @@ async function fitAndLog(
     ),
   );
   for (const note of fit.notes) context.log(note);
+  context.log(baselinesText(fit.baselines));
   context.log(
     `${fit.rows.train} training rows, ${fit.rows.holdout} of the holdout; ${metricsText(fit.metrics)}. ` +
       `Graph and trainer agree to ${fit.disagreement.toExponential(1)}.`,
   );
   context.progress(0.82, "storing the model");
-  for (const { path, content, contentType } of modelFolder(recipe, fit, { runId, nowMs: clock() })) {
+  for (const { path, content, contentType } of modelFolder(recipe, fit, {
+    runId,
+    nowMs: clock(),
+    codeVersion: options.config.codeVersion,
+  })) {
     const body = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await tracking.putArtifact(runId, `model/${path}`, body, { contentType, signal });
   }
@@ -210,11 +220,22 @@ async function fitAndLog(
       ...Object.entries(fit.metrics).flatMap(([key, value]) =>
         value === null ? [] : [{ key: `holdout_${key}`, value }],
       ),
+      ...fit.baselines.baselines.map(({ name, loss }) => ({
+        key: `baseline_${name.replaceAll(" ", "_")}_${fit.baselines.metric}`,
+        value: loss,
+      })),
       { key: "train_rows", value: fit.rows.train },
       { key: "graph_disagreement", value: fit.disagreement },
     ],
   });
-  return { experimentId, runId, model: fit.model, rows: fit.rows, metrics: fit.metrics };
+  return {
+    experimentId,
+    runId,
+    model: fit.model,
+    rows: fit.rows,
+    metrics: fit.metrics,
+    baselines: fit.baselines,
+  };
 }
 
 async function register(
@@ -232,6 +253,7 @@ async function register(
     name,
     model: fitted.model,
     holdoutRows: fitted.rows.holdout,
+    baselines: fitted.baselines,
     async register(decision) {
       const existing = await versionOfRun(options, name, runId);
       const found =
@@ -287,11 +309,13 @@ async function storedFit(
     return new Response(content.stream);
   };
   const model = new Uint8Array(await (await read("model.onnx")).arrayBuffer());
-  const { rows, holdout } = (await (await read("metrics.json")).json()) as {
+  const { rows, holdout, baselines } = (await (await read("metrics.json")).json()) as {
     rows: Fitted["rows"];
     holdout: Fitted["metrics"];
+    baselines?: Fitted["baselines"];
   };
-  return { experimentId, runId, model, rows, metrics: holdout };
+  // Written by a version of Ketline that knew no baselines: then it is fitted again.
+  return baselines === undefined ? null : { experimentId, runId, model, rows, metrics: holdout, baselines };
 }
 
 function provenance(spec: TrainingSpec, codeVersion: string): Record<string, string> {

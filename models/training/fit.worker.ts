@@ -1,9 +1,10 @@
 import { withDuckDb } from "../../shared/duckdb/index.ts";
 import type { ReferenceProfile } from "../../shared/statistics/index.ts";
+import { baselinesOf } from "./baselines.ts";
 import { boostingTrainer } from "./boosting/boosting-trainer.ts";
 import { countHoldout, type HoldoutBatch, holdoutBatches } from "./data/holdout-rows.ts";
 import type { Recipe } from "./data/recipe.ts";
-import { noRows, readTrainingRows } from "./data/training-rows.ts";
+import { checkRows, readTrainingRows } from "./data/training-rows.ts";
 import {
   type BinaryMetrics,
   type CalibrationBin,
@@ -14,7 +15,7 @@ import { modelGraph } from "./export/model-graph.ts";
 import { type RocPoint, rocCurve } from "./export/picture.ts";
 import { linearTrainer } from "./linear/linear-trainer.ts";
 import { trainingProfile } from "./reference-profile.ts";
-import type { Algorithm, TrainingSpec } from "./schemas.ts";
+import type { Algorithm, Baselines, TrainingSpec } from "./schemas.ts";
 import { openGraph } from "./scoring.ts";
 import { metricsOf, type SliceCodes, type SliceMetrics, sliceMetrics } from "./slices.ts";
 import type { FittedModel } from "./trainer.ts";
@@ -26,12 +27,15 @@ export interface FitTask {
   readonly spec: TrainingSpec;
   readonly algorithm: Algorithm;
   readonly recipe: Recipe;
+  /** What runs say that they were made by. */
+  readonly codeVersion: string;
 }
 
 export interface FitResult {
   readonly model: Uint8Array<ArrayBuffer>;
   readonly rows: { readonly train: number; readonly holdout: number; readonly withoutTarget: number };
   readonly metrics: BinaryMetrics | RegressionMetrics;
+  readonly baselines: Baselines;
   readonly slices: readonly SliceMetrics[];
   readonly calibration: readonly CalibrationBin[];
   readonly roc: readonly RocPoint[];
@@ -53,10 +57,10 @@ export default async function fitModel(
   task: FitTask,
   report: (done: number, message?: string) => void,
 ): Promise<FitResult> {
-  const { file, scratchDirectory, spec, algorithm, recipe } = task;
+  const { file, scratchDirectory, spec, algorithm, recipe, codeVersion } = task;
   return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
     const holdout = await countHoldout(duckDb, file, spec, recipe);
-    if (holdout.rows === 0) throw noRows("holdout", holdout.withoutTarget, spec);
+    checkRows("holdout", holdout.rows, holdout.withoutTarget, spec);
     const rows = await readTrainingRows(duckDb, file, spec, recipe, (done, message) =>
       report(0.3 * done, message),
     );
@@ -72,6 +76,8 @@ export default async function fitModel(
       dataset: spec.dataset,
       datasetVersion: spec.version,
       algorithm: algorithm.kind,
+      codeVersion,
+      choice: { split: spec.split, where: spec.where, sample: spec.sample, rowKey: spec.rowKey },
     });
     const tested = await testOnHoldout(
       model,
@@ -93,6 +99,7 @@ export default async function fitModel(
         withoutTarget: rows.withoutTarget + holdout.withoutTarget,
       },
       metrics: metricsOf(recipe.task, target, predicted),
+      baselines: baselinesOf(rows, recipe, target, predicted),
       slices: sliceMetrics(recipe.task, target, predicted, tested.slices),
       calibration: binary ? calibration(target, predicted) : [],
       roc: binary ? rocCurve(target, predicted) : [],

@@ -6,12 +6,12 @@ import type { Datasets } from "../datasets/index.ts";
 import type { ModelVersion, Registry } from "../registry/index.ts";
 import type { CompareResult, CompareTask } from "./comparison/compare.worker.ts";
 import { decide } from "./comparison/decision.ts";
-import type { Decision, TrainingSpec } from "./schemas.ts";
+import type { Baselines, Decision, TrainingSpec } from "./schemas.ts";
 
 export interface PromotionOptions {
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
-  readonly datasets: Pick<Datasets, "withRows">;
+  readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
   readonly registry: Pick<Registry, "getByAlias" | "setAlias" | "artifactPrefix">;
 }
 
@@ -19,6 +19,7 @@ export interface Challenger {
   readonly name: string;
   readonly model: Uint8Array;
   readonly holdoutRows: number;
+  readonly baselines: Baselines;
   /** Registers it, once, with the decision as it stands then. */
   readonly register: (decision: Decision) => Promise<number>;
 }
@@ -41,7 +42,7 @@ export async function promote(
   for (let attempt = 1; ; attempt++) {
     const champion = await registry.getByAlias(name, promotion.alias);
     const result = champion === null ? null : await compare(options, context, champion, challenger);
-    const decision = decide(promotion, champion?.version ?? null, result);
+    const decision = decide(promotion, champion?.version ?? null, result, challenger.baselines);
     const version = await challenger.register(decision);
     if (!decision.promoted || champion?.version === version) return { version, decision };
     context.signal.throwIfAborted();
@@ -73,23 +74,47 @@ async function compare(
   const championFile = await blobs.localFile(key);
   try {
     return await datasets.withRows(spec, (file) =>
-      inScratchDirectory((scratchDirectory) =>
-        workers.runApart<CompareTask, CompareResult>(
-          new URL("./comparison/compare.worker.ts", import.meta.url),
-          {
-            file,
-            scratchDirectory,
-            spec,
-            challenger: challenger.model,
-            championFile: championFile.path,
-            rows: challenger.holdoutRows,
-          },
-          { signal, onProgress: (done, message) => context.progress(0.85 + 0.1 * done, message) },
+      withChampionRows(datasets, champion, (championRows) =>
+        inScratchDirectory((scratchDirectory) =>
+          workers.runApart<CompareTask, CompareResult>(
+            new URL("./comparison/compare.worker.ts", import.meta.url),
+            {
+              file,
+              scratchDirectory,
+              spec,
+              challenger: challenger.model,
+              championFile: championFile.path,
+              championRows,
+              rows: challenger.holdoutRows,
+            },
+            { signal, onProgress: (done, message) => context.progress(0.85 + 0.1 * done, message) },
+          ),
         ),
       ),
     );
   } finally {
     await championFile[Symbol.asyncDispose]();
+  }
+}
+
+/** The rows that the champion's data set version holds; null when it does not say which, or they are gone. */
+async function withChampionRows<Result>(
+  datasets: PromotionOptions["datasets"],
+  { tags }: ModelVersion,
+  work: (file: string | null) => Promise<Result>,
+): Promise<Result> {
+  const [dataset, version] = [tags["ketline.dataset"], tags["ketline.dataset_version"]];
+  if (dataset === undefined || version === undefined) return work(null);
+  const found = await foundOrNull(datasets.getVersion(dataset, version));
+  return found === null || found.state !== "ready" ? work(null) : datasets.withRows(found, work);
+}
+
+async function foundOrNull<Found>(finding: Promise<Found>): Promise<Found | null> {
+  try {
+    return await finding;
+  } catch (error) {
+    if (isKetlineError(error, "not_found") || isKetlineError(error, "invalid")) return null;
+    throw error;
   }
 }
 

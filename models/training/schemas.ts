@@ -180,7 +180,7 @@ function algorithmFault(task: string, algorithm: Algorithm): string | undefined 
     const right = algorithm.kind === "logistic" ? "binary" : "regression";
     return task === right
       ? undefined
-      : `${algorithm.kind} is for the task ${right}; the task ${task} takes boosting or ${task === "binary" ? "logistic" : "linear"}`;
+      : `${algorithm.kind} is for the task ${right}; it is boosting or ${task === "binary" ? "logistic" : "linear"} for the task ${task}`;
   }
   if (task === "binary" && algorithm.loss !== undefined) {
     return `loss is for a regression; the task binary has the logistic loss, and "${algorithm.loss}" does not apply`;
@@ -226,6 +226,22 @@ export const TrainingSpec = z
       .optional()
       .describe("Only this share of the rows, of training and holdout; the same ones each time"),
     algorithm: Algorithm.optional().describe("`logistic` for binary and `linear` for regression by default"),
+    rowKey: z
+      .array(ColumnName)
+      .min(1)
+      .max(500)
+      .optional()
+      .describe(
+        "Columns by whose values rows are drawn at random, for a split or a sample: rows that agree in them stay " +
+          "together. All columns of the data set when not given",
+      ),
+    minimumRows: z
+      .strictObject({
+        train: z.int().min(2).default(30),
+        holdout: z.int().min(2).default(30),
+      })
+      .default({ train: 30, holdout: 30 })
+      .describe("Fewer rows are refused: nothing can be learnt from them, or said of the model"),
     slices: z
       .array(ColumnName)
       .max(20)
@@ -256,6 +272,15 @@ export const TrainingSpec = z
     error: "greaterThan and equals make a target of two classes; the task is regression",
   });
 export type TrainingSpec = z.infer<typeof TrainingSpec>;
+
+/** What decides which rows of a data set are read. Stored with a model, so that it can be asked what it has seen. */
+export const RowChoice = z.object({
+  split: TrainingSpec.shape.split,
+  where: TrainingSpec.shape.where,
+  sample: TrainingSpec.shape.sample,
+  rowKey: TrainingSpec.shape.rowKey,
+});
+export type RowChoice = z.infer<typeof RowChoice>;
 export type Target = TrainingSpec["target"];
 export type Split = TrainingSpec["split"];
 export type Condition = z.infer<typeof Condition>;
@@ -282,8 +307,23 @@ const RegressionMetricsSchema = z.object({
   bias: z.number(),
 });
 
+const BaselineSchema = z.object({
+  name: z
+    .string()
+    .describe("`mean` or `share of 1s` of the training rows, their `last value`, or a quantile"),
+  value: z.number().describe("What it predicts, whatever the row"),
+  loss: z.number().describe("Its mean loss on the holdout"),
+});
+const BaselinesSchema = z.object({
+  metric: z.enum(["logLoss", "squaredError", "quantileLoss"]),
+  model: z.number().describe("The mean loss of the model on the holdout"),
+  baselines: z.array(BaselineSchema),
+  beaten: z.boolean().describe("Whether the model's loss is below that of each baseline"),
+});
+export type Baselines = z.infer<typeof BaselinesSchema>;
+
 const ComparisonSchema = z.object({
-  metric: z.enum(["logLoss", "squaredError"]),
+  metric: z.enum(["logLoss", "squaredError", "quantileLoss"]),
   rows: z.int(),
   champion: z.number().describe("Its mean loss on the holdout"),
   challenger: z.number(),
@@ -291,6 +331,10 @@ const ComparisonSchema = z.object({
   low: z.number().describe("The 95 % interval of delta"),
   high: z.number(),
   method: z.string(),
+  seenByChampion: z
+    .int()
+    .nullable()
+    .describe("Rows of the holdout that the champion was trained on; null where that is not known"),
 });
 export type Comparison = z.infer<typeof ComparisonSchema>;
 
@@ -318,6 +362,7 @@ const TrainingResult = z.object({
     withoutTarget: z.int().describe("Left out of both"),
   }),
   metrics: z.union([BinaryMetricsSchema, RegressionMetricsSchema]).describe("On the holdout"),
+  baselines: BaselinesSchema.describe("What predicts without looking at a row, judged on the same holdout"),
   model: z.object({ name: z.string(), version: z.int() }).nullable(),
   decision: DecisionSchema.nullable().describe("null when no model is registered"),
 });

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import profileFile from "../../models/datasets/profile.worker.ts";
-import { recipeOf } from "../../models/training/data/recipe.ts";
+import { recipeOf, withRowKey } from "../../models/training/data/recipe.ts";
 import fitModel, { type FitResult } from "../../models/training/fit.worker.ts";
 import { type Algorithm, TrainingSpec } from "../../models/training/schemas.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
@@ -35,6 +35,10 @@ export async function fitRows(rows: readonly Row[], request: object): Promise<Fi
       ...{ l2: 1, minLevelRows: 2, maxLevels: 500, impute: "mean", classWeights: "none" as const },
     };
     const recipe = recipeOf(spec, found.columns);
-    return await fitModel({ file: found.rowsFile, scratchDirectory, spec, algorithm, recipe }, () => {});
+    const settled = withRowKey(spec, found.columns);
+    return await fitModel(
+      { file: found.rowsFile, scratchDirectory, spec: settled, algorithm, recipe, codeVersion: "test" },
+      () => {},
+    );
   });
 }

@@ -39,6 +39,7 @@ export async function trainingGround(
   let tracking: Tracking | undefined;
   let registry: Registry | undefined;
   const ground = await testGround({
+    env: { KETLINE_CODE_VERSION: "commit-1234" },
     migrations: [...datasetMigrations, ...trackingMigrations, ...registryMigrations, ...trainingMigrations],
     capabilities: (base) => {
       const datasets = createDatasets(base);

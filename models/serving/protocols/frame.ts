@@ -23,7 +23,7 @@ export function tensorsFromFrame(frame: Frame, model: ModelDescription): Tensors
   if (only === undefined) throw invalid("The model takes no inputs; a table cannot be fed to it.");
   const tensors: Record<string, Tensor> = Object.create(null);
   if (second === undefined && takesMatrix(only, frame, model)) {
-    tensors[only.name] = matrix(only, frame, columnOrder(only, frame, model));
+    tensors[only.name] = matrix(only, frame, columnOrder(only, frame, model), model);
     return tensors;
   }
   const missing = required.filter(({ name }) => !frame.columns.includes(name));
@@ -35,7 +35,7 @@ export function tensorsFromFrame(frame: Frame, model: ModelDescription): Tensors
   }
   for (const spec of model.signature.inputs) {
     if (!frame.columns.includes(spec.name)) continue;
-    tensors[spec.name] = column(spec, frame, frame.columns.indexOf(spec.name));
+    tensors[spec.name] = column(spec, frame, frame.columns.indexOf(spec.name), model);
   }
   return tensors;
 }
@@ -69,7 +69,7 @@ function columnOrder(input: TensorSpec, frame: Frame, model: ModelDescription): 
 }
 
 /** @param order indexes of columns, -1 for one that is optional and missing */
-function matrix(spec: TensorSpec, frame: Frame, order: readonly number[]): Tensor {
+function matrix(spec: TensorSpec, frame: Frame, order: readonly number[], model: ModelDescription): Tensor {
   const cells: unknown[] = [];
   for (const row of frame.rows) for (const index of order) cells.push(index < 0 ? null : row[index]);
   const shape = [frame.rows.length, order.length];
@@ -77,11 +77,16 @@ function matrix(spec: TensorSpec, frame: Frame, order: readonly number[]): Tenso
     const index = order[at % order.length] ?? -1;
     return `Row ${Math.floor(at / order.length)}, column "${frame.columns[index] ?? ""}"`;
   };
-  return { datatype: spec.datatype, shape, data: cellsToElements(spec.datatype, cells, name) };
+  return {
+    datatype: spec.datatype,
+    shape,
+    data: cellsToElements(spec.datatype, cells, name, missingTextOf(model)),
+  };
 }
 
 /** One column as an input; its cells may be lists where the input has more dimensions. */
-function column(spec: TensorSpec, frame: Frame, index: number): Tensor {
+function column(spec: TensorSpec, frame: Frame, index: number, model: ModelDescription): Tensor {
+  const missingText = missingTextOf(model);
   const rows = frame.rows.length;
   const cells = frame.rows.map((row) => row[index]);
   const name = (at: number) => `Row ${at}, column "${spec.name}"`;
@@ -89,7 +94,7 @@ function column(spec: TensorSpec, frame: Frame, index: number): Tensor {
   if (!Array.isArray(first)) {
     const trailing = spec.shape === null ? 0 : Math.max(0, spec.shape.length - 1);
     const shape = [rows, ...new Array<number>(trailing).fill(1)];
-    return { datatype: spec.datatype, shape, data: cellsToElements(spec.datatype, cells, name) };
+    return { datatype: spec.datatype, shape, data: cellsToElements(spec.datatype, cells, name, missingText) };
   }
   const inner = shapeOfLists(first);
   const size = inner.reduce((product, dimension) => product * dimension, 1);
@@ -98,8 +103,13 @@ function column(spec: TensorSpec, frame: Frame, index: number): Tensor {
     if (flat.length === size) return flat;
     throw invalid(`${name(row)} has ${flat.length} elements; the first row has ${size}.`);
   });
-  const data = cellsToElements(spec.datatype, elements, (at) => name(Math.floor(at / size)));
+  const data = cellsToElements(spec.datatype, elements, (at) => name(Math.floor(at / size)), missingText);
   return { datatype: spec.datatype, shape: [rows, ...inner], data };
+}
+
+/** What a missing text is to a model that was trained here: a category of its own. Others do not say. */
+function missingTextOf({ metadata }: ModelDescription): string | undefined {
+  return "ketline.recipe" in metadata ? "" : undefined;
 }
 
 const maxDimensions = 16;
@@ -122,10 +132,12 @@ function cellsToElements(
   datatype: Datatype,
   cells: readonly unknown[],
   name: (at: number) => string,
+  missingText: string | undefined,
 ): Tensor["data"] {
   if (datatype === "BYTES") {
     return cells.map((cell, at) => {
       if (typeof cell === "string") return cell;
+      if (cell === null && missingText !== undefined) return missingText;
       throw invalid(`${name(at)} is ${described(cell)}; the model takes text.`);
     });
   }

@@ -70,18 +70,6 @@ export function cutNumbers(
   return Float64Array.from(cuts);
 }
 
-/** Whether rounding to float32 would put values into one bin that are in two. */
-export function needsDouble(values: Float64Array, bins: number, seed: number): boolean {
-  const sorted = sortedSample(values, seed);
-  if (sorted.every((value) => Math.fround(value) === value)) return false;
-  const wide = runs(sorted).distinct;
-  if (wide.length <= bins)
-    return wide.some((value, i) => i > 0 && Math.fround(value) === Math.fround(wide[i - 1] as number));
-  const cuts = cutNumbers(sorted, bins, seed, false);
-  const narrow = cutNumbers(Float32Array.from(sorted), bins, seed, true);
-  return narrow.length < cuts.length;
-}
-
 function sortedSample(values: Float32Array | Float64Array, seed: number): Float64Array {
   let known = 0;
   const kept = new Float64Array(Math.min(values.length, mostSampled));

@@ -1,5 +1,6 @@
 import { invalid } from "../../../shared/errors.ts";
 import { checkClasses, weightsOfClasses } from "../data/classes.ts";
+import { isEmpty } from "../data/encoding.ts";
 import type { TrainingRows } from "../data/training-rows.ts";
 import type { BoostingAlgorithm } from "../schemas.ts";
 import type { FitRequest, FittedModel, Importance, Trainer } from "../trainer.ts";
@@ -170,6 +171,10 @@ function notesOf(
       }
     }
     if (coded.kind === "categorical" && feature !== undefined && feature.kind !== "numeric") {
+      if (isEmpty(feature)) {
+        notes.push(`"${coded.name}" has no value in any training row; the trees do not use it.`);
+        continue;
+      }
       const rare = feature.levels.length - coded.levels.length;
       if (rare > 0)
         notes.push(

@@ -3,10 +3,12 @@ import { withDuckDb } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
 import { holdoutBatches } from "../data/holdout-rows.ts";
 import type { FeatureRecipe, Recipe } from "../data/recipe.ts";
-import { recipeInside } from "../export/model-graph.ts";
-import type { Comparison, TrainingSpec } from "../schemas.ts";
+import { choiceInside, recipeInside } from "../export/model-graph.ts";
+import type { Comparison, RowChoice, TrainingSpec } from "../schemas.ts";
 import { type GraphScorer, openGraph } from "../scoring.ts";
+import { lossFor } from "./losses.ts";
 import { pairedDifference } from "./paired.ts";
+import { seenRows } from "./seen-rows.ts";
 
 export interface CompareTask {
   /** The rows of the data set, as Parquet. */
@@ -16,6 +18,8 @@ export interface CompareTask {
   readonly challenger: Uint8Array;
   /** The champion's graph. */
   readonly championFile: string;
+  /** The rows of the data set version that the champion was trained on, as Parquet; null when they are gone. */
+  readonly championRows: string | null;
   readonly rows: number;
 }
 
@@ -46,7 +50,7 @@ export default async function compareModels(
     await openGraph(task.challenger, recipe),
   ] as const;
   try {
-    return await compareGraphs(task, recipe, merged, graphs, report);
+    return await compareGraphs(task, choiceInside(champion), recipe, merged, graphs, report);
   } catch (error) {
     if (!isMissingColumn(error)) throw error;
     return { kind: "incomparable", reason: "the data set lacks a column that it needs" };
@@ -56,14 +60,16 @@ export default async function compareModels(
 }
 
 async function compareGraphs(
-  { file, scratchDirectory, spec, rows }: CompareTask,
+  { file, scratchDirectory, spec, rows, championRows }: CompareTask,
+  trainedOn: RowChoice | null,
   recipe: Recipe,
   features: readonly FeatureRecipe[],
   [champion, challenger]: readonly [GraphScorer, GraphScorer],
   report: (done: number, message?: string) => void,
 ): Promise<CompareResult> {
-  return withDuckDb({ files: [file], scratchDirectory }, async (duckDb) => {
-    const loss = recipe.task === "binary" ? logLoss : squaredError;
+  const files = championRows === null ? [file] : [file, championRows];
+  return withDuckDb({ files, scratchDirectory }, async (duckDb) => {
+    const { metric, loss } = lossFor(recipe);
     const differences = pairedDifference();
     let championLoss = 0;
     let challengerLoss = 0;
@@ -85,7 +91,7 @@ async function compareGraphs(
     }
     const { mean, low, high, method } = differences.result();
     const comparison: Comparison = {
-      metric: recipe.task === "binary" ? "logLoss" : "squaredError",
+      metric,
       rows: seen,
       champion: championLoss / seen,
       challenger: challengerLoss / seen,
@@ -93,6 +99,10 @@ async function compareGraphs(
       low,
       high,
       method,
+      seenByChampion:
+        championRows === null || trainedOn === null
+          ? null
+          : await seenRows(duckDb, { file, choice: spec }, { file: championRows, choice: trainedOn }, recipe),
     };
     return { kind: "compared", comparison };
   });
@@ -107,8 +117,8 @@ function readRecipe(bytes: Uint8Array): Recipe | null {
   }
 }
 
-function question({ task, target }: Recipe) {
-  return [task, target.column, target.greaterThan ?? null, target.equals ?? null];
+function question({ task, target, quantile }: Recipe) {
+  return [task, target.column, target.greaterThan ?? null, target.equals ?? null, quantile ?? null];
 }
 
 /** The inputs of both; null when one name means two things. */
@@ -128,13 +138,4 @@ function mergeFeatures(
 
 function isMissingColumn(error: unknown): boolean {
   return error instanceof Error && /Binder Error: Referenced column/.test(error.message);
-}
-
-/** Clipped as in the evaluation. */
-function logLoss(label: number, probability: number): number {
-  return -Math.log(Math.max(label === 1 ? probability : 1 - probability, 1e-15));
-}
-
-function squaredError(value: number, predicted: number): number {
-  return (predicted - value) ** 2;
 }

@@ -92,3 +92,8 @@ export function featureNamed<Kind extends FeatureColumn["kind"]>(
   if (found === undefined) throw new Error(`There is no ${kind} feature "${name}".`);
   return found as Extract<FeatureColumn, { kind: Kind }>;
 }
+
+/** Whether a category has no value in any row but the missing one. */
+export function isEmpty(feature: Extract<FeatureColumn, { levels: unknown }>): boolean {
+  return feature.levels.every(({ value }) => value === "");
+}

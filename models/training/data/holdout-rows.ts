@@ -31,7 +31,7 @@ export async function countHoldout(
 ): Promise<{ rows: number; withoutTarget: number }> {
   const [counted] = await duckDb.rows(
     `select count(*) as every, count(${targetSql(recipe.target)}) as usable
-       from read_parquet(${quoteText(file)}, file_row_number = true) where ${rowsSql(spec, "holdout")}`,
+       from read_parquet(${quoteText(file)}) where ${rowsSql(spec, "holdout")}`,
   );
   const rows = Number(counted?.usable);
   return { rows, withoutTarget: Number(counted?.every) - rows };
@@ -54,7 +54,7 @@ export async function* holdoutBatches(
     ...spec.slices.map((name) => sliceSql(name, spec.derive)),
   ];
   const named = columns.map((expression, index) => `${expression} as c${index}`);
-  const from = `from read_parquet(${quoteText(file)}, file_row_number = true)`;
+  const from = `from read_parquet(${quoteText(file)})`;
   const rows = duckDb.stream(
     `select ${named.join(", ")} ${from} where ${rowsSql(spec, "holdout")} and ${target} is not null`,
   );

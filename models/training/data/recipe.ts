@@ -5,7 +5,7 @@ import {
   type Condition,
   type Derived,
   FeatureName,
-  type Split,
+  type RowChoice,
   type Target,
   type TrainingSpec,
 } from "../schemas.ts";
@@ -29,6 +29,8 @@ export interface Recipe {
   readonly task: TrainingSpec["task"];
   readonly target: Target;
   readonly features: readonly FeatureRecipe[];
+  /** Which quantile of the target is predicted; absent for its mean. */
+  readonly quantile?: number;
 }
 
 /**
@@ -60,7 +62,16 @@ export function recipeOf(spec: TrainingSpec, columns: readonly Column[]): Recipe
   });
   const twice = features.find(({ name }, index) => features.findIndex((one) => one.name === name) < index);
   if (twice !== undefined) throw invalid(`features: "${twice.name}" is named twice.`);
-  return { task: spec.task, target: spec.target, features };
+  const { algorithm } = spec;
+  const quantile =
+    algorithm?.kind === "boosting" && algorithm.loss === "quantile" ? { quantile: algorithm.quantile } : {};
+  return { task: spec.task, target: spec.target, features, ...quantile };
+}
+
+/** A request with the columns by which its rows are drawn: by their content, so that their order does not matter. */
+export function withRowKey(spec: TrainingSpec, columns: readonly Column[]): TrainingSpec {
+  for (const name of spec.rowKey ?? []) columnNamed(name, columns, "rowKey");
+  return { ...spec, rowKey: (spec.rowKey ?? columns.map(({ name }) => name)).toSorted() };
 }
 
 function nameOf({ name, column }: TrainingSpec["features"][number]): string {
@@ -202,22 +213,19 @@ export function targetSql({ column, greaterThan, equals }: Target): string {
   return `case when isfinite(${name}::double) then ${name}::double end`;
 }
 
-/** Which rows are read for a part of the split; `row` is the number of the row in the file. */
-export function rowsSql(
-  spec: Pick<TrainingSpec, "split" | "where" | "sample">,
-  part: "train" | "holdout",
-): string {
-  const conditions = [splitSql(spec.split, part), ...spec.where.map(conditionSql)];
+/** Which rows are read for a part of the split. */
+export function rowsSql(spec: RowChoice, part: "train" | "holdout"): string {
+  const conditions = [splitSql(spec, part), ...spec.where.map(conditionSql)];
   if (spec.sample !== undefined) {
-    conditions.push(`${uniformSql("sample", spec.sample.seed)} < ${spec.sample.fraction}`);
+    conditions.push(`${uniformSql("sample", spec.sample.seed, spec.rowKey)} < ${spec.sample.fraction}`);
   }
   return conditions.join(" and ");
 }
 
-function splitSql(split: Split, part: "train" | "holdout"): string {
+function splitSql({ split, rowKey }: RowChoice, part: "train" | "holdout"): string {
   if ("holdoutFraction" in split) {
     const comparison = part === "holdout" ? "<" : ">=";
-    return `${uniformSql("split", split.seed)} ${comparison} ${split.holdoutFraction}`;
+    return `${uniformSql("split", split.seed, rowKey)} ${comparison} ${split.holdoutFraction}`;
   }
   const { from, to } = split[part];
   const time = quoteName(split.timeColumn);
@@ -249,7 +257,14 @@ function instantSql(text: string): string {
   return `${quoteText(isoInstant(text))}::timestamptz`;
 }
 
-/** A number from 0 to 1 that depends on the row's place in the file and on a seed, and on nothing else. */
-function uniformSql(purpose: string, seed: number): string {
-  return `md5_number_lower(${quoteText(`${purpose}:${seed}:`)} || file_row_number::varchar)::double / 18446744073709551616.0`;
+/** A number from 0 to 1 that depends on what the row holds and on a seed, wherever the row stands in the file. */
+function uniformSql(purpose: string, seed: number, rowKey: TrainingSpec["rowKey"]): string {
+  return `md5_number_lower(${quoteText(`${purpose}:${seed}:`)} || ${contentSql(rowKey)})::double / 18446744073709551616.0`;
+}
+
+/** The row's values as one text; a missing value differs from an empty text. */
+export function contentSql(rowKey: TrainingSpec["rowKey"]): string {
+  if (rowKey === undefined) throw new Error("Rows are drawn by columns that were not settled.");
+  const values = rowKey.map((name) => `coalesce('=' || ${quoteName(name)}::varchar, '')`);
+  return `concat_ws(chr(31), ${values.join(", ")})`;
 }

@@ -9,6 +9,8 @@ export interface TrainingRows {
   /** Rows of the period that had no target, and are left out. */
   readonly withoutTarget: number;
   readonly target: Float64Array;
+  /** The target of the latest row; null where the split knows no time. */
+  readonly lastTarget: number | null;
   readonly features: readonly FeatureColumn[];
 }
 
@@ -67,11 +69,11 @@ export async function readTrainingRows(
   report: (done: number, message: string) => void,
 ): Promise<TrainingRows> {
   const target = targetSql(recipe.target);
-  const from = `from read_parquet(${quoteText(file)}, file_row_number = true) where ${rowsSql(spec, "train")}`;
+  const from = `from read_parquet(${quoteText(file)}) where ${rowsSql(spec, "train")}`;
   const [counted] = await duckDb.rows(`select count(*) as every, count(${target}) as usable ${from}`);
   const rows = Number(counted?.usable);
   const withoutTarget = Number(counted?.every) - rows;
-  if (rows === 0) throw noRows("train", withoutTarget, spec);
+  checkRows("train", rows, withoutTarget, spec);
   checkMemory(rows, recipe.features.length);
   const readers: Reader[] = [];
   for (const [index, feature] of recipe.features.entries()) {
@@ -95,19 +97,49 @@ export async function readTrainingRows(
     row += size;
     report(0.3 + (0.7 * row) / rows, `read ${row} of ${rows} training rows`);
   }
-  return { rows, withoutTarget, target: targets, features: readers.map((reader) => reader.column) };
+  return {
+    rows,
+    withoutTarget,
+    target: targets,
+    lastTarget: await lastTarget(duckDb, `${from} and ${target} is not null`, target, spec),
+    features: readers.map((reader) => reader.column),
+  };
 }
 
-export function noRows(part: "train" | "holdout", withoutTarget: number, spec: TrainingSpec) {
+/** @throws invalid when there are fewer rows than the request takes for enough */
+export function checkRows(
+  part: "train" | "holdout",
+  rows: number,
+  withoutTarget: number,
+  spec: TrainingSpec,
+): void {
+  const least = spec.minimumRows[part];
+  if (rows >= least) return;
   const where =
     "timeColumn" in spec.split
       ? `from ${spec.split[part].from} to ${spec.split[part].to} of "${spec.split.timeColumn}"`
       : "of the split";
   const why = withoutTarget === 0 ? "" : ` (${withoutTarget} rows have none)`;
-  return invalid(
-    `The ${part === "train" ? "training period" : "holdout"} ${where} holds no row with a target${why}.`,
-    { field: "split" },
+  const name = part === "train" ? "training period" : "holdout";
+  const found = rows === 0 ? "no row" : rows === 1 ? "one row" : `${rows} rows`;
+  const reason = part === "train" ? "learn from" : "judge a model by";
+  throw invalid(
+    `The ${name} ${where} holds ${found} with a target${why}; to ${reason} it takes ${least} (minimumRows.${part}).`,
+    { field: rows === 0 ? "split" : "minimumRows" },
   );
+}
+
+async function lastTarget(
+  duckDb: DuckDb,
+  from: string,
+  target: string,
+  { split }: TrainingSpec,
+): Promise<number | null> {
+  if (!("timeColumn" in split)) return null;
+  const [found] = await duckDb.rows(
+    `select ${target} as last ${from} order by ${quoteName(split.timeColumn)} desc, last limit 1`,
+  );
+  return Number(found?.last);
 }
 
 function checkMemory(rows: number, features: number): void {

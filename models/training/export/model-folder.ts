@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { version } from "../../../shared/version.ts";
 import type { Recipe } from "../data/recipe.ts";
 import type { FitResult } from "../fit.worker.ts";
 import { evaluationPicture } from "./picture.ts";
@@ -22,7 +21,7 @@ const requirements = ["mlflow>=2.9", "numpy", "onnx>=1.12", "onnxruntime>=1.12"]
 export function modelFolder(
   recipe: Recipe,
   fit: FitResult,
-  run: { readonly runId: string; readonly nowMs: number },
+  run: { readonly runId: string; readonly nowMs: number; readonly codeVersion: string },
 ): ModelFile[] {
   const text = (path: string, content: string, contentType = "text/plain; charset=utf-8"): ModelFile => ({
     path,
@@ -30,7 +29,8 @@ export function modelFolder(
     contentType,
   });
   const json = (path: string, value: unknown) => text(path, JSON.stringify(value), "application/json");
-  const { metrics, rows, disagreement, calibration, roc, slices, profile, example, importances } = fit;
+  const { metrics, rows, disagreement, calibration, roc, slices, profile, example, importances, baselines } =
+    fit;
   return [
     { path: "model.onnx", content: fit.model, contentType: "application/octet-stream" },
     text("MLmodel", mlModel(recipe, fit.model.byteLength, run)),
@@ -46,7 +46,7 @@ export function modelFolder(
     json("input_example.json", example),
     json("serving_input_example.json", { inputs: example }),
     json("reference-profile.json", profile),
-    json("metrics.json", { rows, holdout: metrics, disagreement, calibration, roc }),
+    json("metrics.json", { rows, holdout: metrics, baselines, disagreement, calibration, roc }),
     json("slices.json", slices),
     ...(importances.length > 0 ? [json("importances.json", importances)] : []),
     ...(recipe.task === "binary"
@@ -56,7 +56,11 @@ export function modelFolder(
 }
 
 /** YAML whose scalars are quoted as JSON strings, which YAML reads alike. */
-function mlModel(recipe: Recipe, sizeBytes: number, run: { runId: string; nowMs: number }): string {
+function mlModel(
+  recipe: Recipe,
+  sizeBytes: number,
+  run: { runId: string; nowMs: number; codeVersion: string },
+): string {
   const tensorSpec = (name: string, dtype: string, shape: number[]) => ({
     name,
     type: "tensor",
@@ -88,7 +92,7 @@ function mlModel(recipe: Recipe, sizeBytes: number, run: { runId: string; nowMs:
     "    loader_module: mlflow.onnx",
     `    python_version: "${python}"`,
     "metadata:",
-    `  ketline.code_version: "${version}"`,
+    `  ketline.code_version: ${JSON.stringify(run.codeVersion)}`,
     'mlflow_version: "2.9.0"',
     `model_size_bytes: ${sizeBytes}`,
     `model_uuid: "${randomUUID().replaceAll("-", "")}"`,

@@ -9,9 +9,11 @@ import {
   tensorInfo,
 } from "../../../shared/onnx/index.ts";
 import type { Recipe } from "../data/recipe.ts";
+import { RowChoice } from "../schemas.ts";
 import type { PredictorGraph } from "../trainer.ts";
 
 const recipeKey = "ketline.recipe";
+const choiceKey = "ketline.rows";
 
 export interface ModelIdentity {
   readonly dataset: string;
@@ -19,6 +21,8 @@ export interface ModelIdentity {
   readonly algorithm: string;
   /** What Ketline's runs say they were made by: as configured, the commit that is deployed. */
   readonly codeVersion: string;
+  /** Which rows of the data set version it was trained on. */
+  readonly choice: RowChoice;
 }
 
 /**
@@ -50,6 +54,7 @@ export function modelGraph(
         "ketline.algorithm": identity.algorithm,
         "ketline.dataset": identity.dataset,
         "ketline.dataset_version": identity.datasetVersion,
+        [choiceKey]: JSON.stringify(identity.choice),
         "ketline.code_version": identity.codeVersion,
       },
     }),
@@ -60,6 +65,22 @@ export function modelGraph(
 export function recipeInside(bytes: Uint8Array): Recipe | null {
   const text = readModel(bytesSource(bytes), { maxBytes: mostModelBytes }).metadata.get(recipeKey);
   return text === undefined ? null : JSON.parse(text);
+}
+
+/** Which rows of its data set version a model was trained on; null where it does not say. */
+export function choiceInside(bytes: Uint8Array): RowChoice | null {
+  const text = readModel(bytesSource(bytes), { maxBytes: mostModelBytes }).metadata.get(choiceKey);
+  if (text === undefined) return null;
+  // Anybody may have written it: nothing of it goes into a query unchecked.
+  return RowChoice.safeParse(parsedOrNull(text)).data ?? null;
+}
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 const mostModelBytes = 256 * 1024 ** 2;

@@ -5,6 +5,7 @@ import {
   type Encoding,
   featureNamed,
   fitEncoding,
+  isEmpty,
   missingOf,
   standardise,
 } from "../data/encoding.ts";
@@ -139,7 +140,13 @@ function notesOf(rows: TrainingRows, encoding: Encoding, fit: LinearFit): string
     }
   }
   for (const feature of encoding.categorical) {
-    if (feature.levels.length === 0)
+    const column = featureNamed(
+      rows,
+      feature.name,
+      feature.input === "text" ? "text levels" : "number levels",
+    );
+    if (isEmpty(column)) notes.push(`"${feature.name}" has no value in any training row.`);
+    else if (feature.levels.length === 0)
       notes.push(`No level of "${feature.name}" is frequent enough to get a weight.`);
   }
   return notes.concat(rareLevels(rows, encoding.categorical));

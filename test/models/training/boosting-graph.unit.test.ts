@@ -67,6 +67,7 @@ function trainingRows(
   const data: TrainingRows = {
     rows,
     withoutTarget: 0,
+    lastTarget: null,
     target: Float64Array.from({ length: rows }, (_, row) => target(row, inputs)),
     features: [
       numeric("any"),
@@ -139,7 +140,13 @@ describe.each(cases)("the graph of $algorithm for a $task", ({ task, algorithm }
     const trainer = spec.algorithm.kind === "boosting" ? boostingTrainer : linearTrainer;
     const fitted = trainer.fit(rows, { task, algorithm: spec.algorithm, report: () => undefined });
     const recipe = recipeFor(task);
-    const identity = { dataset: "d", datasetVersion: "v", algorithm: algorithm.kind, codeVersion: "test" };
+    const identity = {
+      dataset: "d",
+      datasetVersion: "v",
+      algorithm: algorithm.kind,
+      codeVersion: "test",
+      choice: spec,
+    };
     const graph = await openGraph(modelGraph(recipe, fitted.graph(), identity), recipe);
     const inputs = inputsOf(10_000, true);
     const fromGraph = await graph.predict(inputs, 10_000);

@@ -13,7 +13,7 @@ const z = Float32Array.from({ length: rows }, () => random());
 const noise = Float64Array.from({ length: rows }, () => random() - 0.5);
 const smooth = noise.map((error, row) => (Number.isNaN(x[row]) ? 3 : Math.sin(x[row]!)) + z[row]! + error);
 
-function fit(
+function boosted(
   target: Float64Array,
   loss: BoostingLoss,
   settings: object = {},
@@ -78,7 +78,7 @@ describe("rows and Hessians in one number", () => {
 describe("boosted trees", () => {
   it("take one split where one step is all there is, and its means as values", () => {
     const step = Float64Array.from(z, (value) => (value > 0.5 ? 4 : 1));
-    const { trees, start } = fit(step, { kind: "squared" }, { trees: 1, learningRate: 1, maxLeaves: 2 });
+    const { trees, start } = boosted(step, { kind: "squared" }, { trees: 1, learningRate: 1, maxLeaves: 2 });
     const [tree] = trees;
     expect(tree?.feature[0]).toBe(1);
     expect(tree?.threshold[0]).toBeCloseTo(0.5, 2);
@@ -99,7 +99,7 @@ describe("boosted trees", () => {
       smooth.map((value) => (value < 0.5 ? 0 : value < 1.5 ? 1 : 2)),
     ],
   ])("go down %s", (_, loss, target) => {
-    const { losses, scores, loss: found } = fit(target, loss);
+    const { losses, scores, loss: found } = boosted(target, loss);
     expect(losses).toHaveLength(100);
     expect(losses.at(-1)).toBeLessThan(0.8 * (losses[0] ?? 0) + 0.2 * Math.min(0, losses[0] ?? 0));
     expect(scores).toHaveLength(rows * found.outputs);
@@ -107,7 +107,7 @@ describe("boosted trees", () => {
   });
 
   it("leave a share of the rows below that is the quantile", () => {
-    const { scores } = fit(smooth, { kind: "quantile", quantile: 0.8 });
+    const { scores } = boosted(smooth, { kind: "quantile", quantile: 0.8 });
     const below = smooth.filter((value, row) => value <= (scores[row] ?? 0)).length / rows;
     expect(Math.abs(below - 0.8)).toBeLessThan(0.03);
   });
@@ -119,7 +119,7 @@ describe("boosted trees", () => {
       [{ kind: "poisson" }, counts],
       [{ kind: "logistic" }, smooth.map((value) => Number(value > 1))],
     ] as const) {
-      const { scores, loss: found } = fit(target, loss);
+      const { scores, loss: found } = boosted(target, loss);
       const predicted = scores.slice();
       found.link(predicted);
       expect(meanOf(predicted), loss.kind).toBeCloseTo(meanOf(target), 2);
@@ -128,22 +128,22 @@ describe("boosted trees", () => {
 
   it("give the same trees for a seed, others for another", () => {
     const settings = { rowFraction: 0.5, columnFraction: 0.5, trees: 10 };
-    const one = fit(smooth, { kind: "squared" }, { ...settings, seed: 3 });
-    expect(fit(smooth, { kind: "squared" }, { ...settings, seed: 3 }).trees).toEqual(one.trees);
-    expect(fit(smooth, { kind: "squared" }, { ...settings, seed: 4 }).trees).not.toEqual(one.trees);
+    const one = boosted(smooth, { kind: "squared" }, { ...settings, seed: 3 });
+    expect(boosted(smooth, { kind: "squared" }, { ...settings, seed: 3 }).trees).toEqual(one.trees);
+    expect(boosted(smooth, { kind: "squared" }, { ...settings, seed: 4 }).trees).not.toEqual(one.trees);
   });
 
   it("count a row of weight 2 as two rows, and one of weight 0 as none", () => {
     const loss = { kind: "squared" } as const;
     const weights = Float64Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 2 : 0));
     const settings = { trees: 20, minLeafRows: 1, minLeafHessian: 10 };
-    const weighted = fit(smooth, loss, settings, weights);
+    const weighted = boosted(smooth, loss, settings, weights);
     const spoilt = smooth.map((value, row) => (row % 2 === 0 ? value : 1e6));
-    expect(fit(spoilt, loss, settings, weights).scores).toEqual(weighted.scores);
+    expect(boosted(spoilt, loss, settings, weights).scores).toEqual(weighted.scores);
   });
 
   it("never fall where a feature must not let them, and do so without", () => {
-    const wavy = fit(smooth, { kind: "squared" });
+    const wavy = boosted(smooth, { kind: "squared" });
     const rising = boost(
       dataOf(1),
       smooth,
@@ -165,7 +165,7 @@ describe("boosted trees", () => {
   });
 
   it("keep to the bounds of a leaf's rows, leaves and depth", () => {
-    const { trees } = fit(
+    const { trees } = boosted(
       smooth,
       { kind: "squared" },
       { maxLeaves: 7, maxDepth: 3, growth: "depth", trees: 5 },
@@ -176,12 +176,12 @@ describe("boosted trees", () => {
         tree.feature[node]! < 0 ? 0 : 1 + Math.max(depth(tree.left[node]!), depth(tree.right[node]!));
       expect(depth(0)).toBe(3);
     }
-    const stump = fit(smooth, { kind: "squared" }, { minLeafRows: rows / 2 + 1 });
+    const stump = boosted(smooth, { kind: "squared" }, { minLeafRows: rows / 2 + 1 });
     expect(stump.trees.every(({ nodes }) => nodes === 1)).toBe(true);
   });
 
   it("stop early with the rounds that served the rows kept aside best", () => {
-    const early = fit(
+    const early = boosted(
       noise,
       { kind: "squared" },
       { earlyStopping: { rounds: 5, fraction: 0.2 }, trees: 500 },

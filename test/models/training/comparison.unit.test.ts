@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../../../models/training/comparison/decision.ts";
 import { pairedDifference } from "../../../models/training/comparison/paired.ts";
+import type { Baselines } from "../../../models/training/schemas.ts";
 
 const differencesOf = (values: readonly (readonly [difference: number, day: number])[]) => {
   const paired = pairedDifference();
@@ -39,6 +40,12 @@ describe("a paired difference", () => {
 
 describe("the decision on a new version", () => {
   const policy = { policy: "if-better", alias: "champion", minDelta: 0 } as const;
+  const beaten: Baselines = {
+    metric: "logLoss",
+    model: 0.4,
+    baselines: [{ name: "share of 1s", value: 0.5, loss: 0.69 }],
+    beaten: true,
+  };
   const compared = (low: number, high: number) =>
     ({
       kind: "compared",
@@ -51,6 +58,7 @@ describe("the decision on a new version", () => {
         low,
         high,
         method: "paired by rows",
+        seenByChampion: 20,
       },
     }) as const;
 
@@ -79,8 +87,24 @@ describe("the decision on a new version", () => {
       /cannot be compared.*something else/,
     ],
   ] as const)("%s", (_, promotion, champion, result, promoted, reason) => {
-    const decision = decide(promotion, champion, result);
+    const decision = decide(promotion, champion, result, beaten);
     expect(decision.promoted).toBe(promoted);
     expect(decision.reason).toMatch(reason);
+  });
+
+  it("says how many of the rows the champion was trained on", () => {
+    const decision = decide(policy, 3, compared(0.01, 0.02), beaten);
+    expect(decision.reason).toMatch(/Version 3 was trained on 20 of these 100 rows/);
+  });
+
+  it("never makes a model first champion by itself that a constant beats, and says so of any other", () => {
+    const worse = { ...beaten, model: 0.7, beaten: false };
+    const said = /Log loss 0.7 against 0.69 of the share of 1s \(0.5\): the model does not beat that/;
+    const first = decide(policy, null, null, worse);
+    expect(first).toMatchObject({ promoted: false, reason: expect.stringMatching(said) });
+    const forced = decide({ ...policy, policy: "always" }, null, null, worse);
+    expect(forced).toMatchObject({ promoted: true, reason: expect.stringMatching(said) });
+    const better = decide(policy, 3, compared(0.01, 0.02), worse);
+    expect(better).toMatchObject({ promoted: true, reason: expect.stringMatching(said) });
   });
 });

@@ -197,6 +197,77 @@ describe("a fit", () => {
     expect(other.metrics).not.toEqual(one.metrics);
   });
 
+  it("splits and samples the same rows however they are ordered, and keeps their sides when rows are added", async () => {
+    const rows = table(400, (row) => ({ id: row }));
+    const asked = { ...request, split: { holdoutFraction: 0.25 }, sample: { fraction: 0.9 } };
+    const one = await fitRows(rows, asked);
+    const other = await fitRows(rows.toReversed(), asked);
+    expect(other.rows).toEqual(one.rows);
+    expect(other.metrics).toMatchObject({ rows: one.rows.holdout });
+    for (const [name, value] of Object.entries(one.metrics)) {
+      expect((other.metrics as unknown as Record<string, number>)[name], name).toBeCloseTo(value, 9);
+    }
+    const only = { ...asked, where: [{ column: "id", max: 399 }] };
+    const grown = await fitRows([...table(500, (row) => ({ id: 1000 + row })), ...rows], only);
+    expect(grown.rows).toEqual(one.rows);
+  });
+
+  it("keeps rows of one key on one side", async () => {
+    const rows = table(400, (row) => ({ customer: `c${row % 40}` }));
+    const asked = {
+      ...request,
+      split: { holdoutFraction: 0.25 },
+      rowKey: ["customer"],
+      slices: ["customer"],
+    };
+    const fit = await fitRows(rows, { ...asked, minimumRows: { train: 2, holdout: 2 } });
+    expect(fit.rows.holdout % 10).toBe(0);
+    await expect(fitRows(rows, { ...asked, rowKey: ["client"] })).rejects.toThrow(
+      /rowKey.*no column "client"/,
+    );
+  });
+
+  it("refuses to learn from, or judge by, a handful of rows", async () => {
+    const rows = table(400);
+    const late = { ...request, split: splitAfter(399) };
+    await expect(fitRows(rows, late)).rejects.toThrow(
+      /holdout .* holds one row with a target; to judge a model by it takes 30 \(minimumRows.holdout\)/,
+    );
+    await expect(fitRows(rows, { ...request, split: splitAfter(29) })).rejects.toThrow(
+      /training period .* holds 29 rows with a target; to learn from it takes 30 \(minimumRows.train\)/,
+    );
+    const few = { ...request, split: splitAfter(380), minimumRows: { holdout: 20 } };
+    expect((await fitRows(rows, few)).rows.holdout).toBe(20);
+  });
+
+  it.each(["logistic", "boosting"])("lets a column without any value be, and says so: %s", async (kind) => {
+    const rows = table(400, (row) => ({ nothing: row < 300 ? null : "late" }));
+    const fit = await fitRows(rows, { ...withFeatures("nothing"), algorithm: { kind } });
+    expect(fit.notes).toContainEqual(expect.stringMatching(/"nothing" has no value in any training row/));
+    const values = await predict(fit, { x: Float32Array.of(5, 5), nothing: ["", "new"] });
+    expect(values.every((value) => value > 0 && value < 1)).toBe(true);
+  });
+
+  it("judges what predicts without looking at a row beside the model", async () => {
+    const rows = table(400, (row) => ({ value: row % 2 === 0 ? 10 : 20, steps: row }));
+    const asked = { ...request, task: "regression", target: { column: "value" } };
+    const { baselines } = await fitRows(rows, { ...asked, algorithm: { kind: "linear" } });
+    expect(baselines).toMatchObject({
+      metric: "squaredError",
+      baselines: [
+        { name: "mean", value: 15, loss: 25 },
+        { name: "last value", value: 20, loss: 50 },
+      ],
+    });
+    const binary = await fitRows(table(400), request);
+    expect(binary.baselines).toMatchObject({ metric: "logLoss", beaten: true });
+    const noise = await fitRows(
+      table(400, (row) => ({ y: (row * 7919) % 13 > 6 ? 1 : 0, x: (row * 31) % 17 })),
+      { ...request, algorithm: { kind: "boosting", minLeafRows: 1, learningRate: 1 } },
+    );
+    expect(noise.baselines).toMatchObject({ beaten: false });
+  });
+
   it("takes only the rows that it is asked for", async () => {
     const rows = table(400, (row) => ({ c: row % 2 === 0 ? "even" : "odd" }));
     const where = [
@@ -219,6 +290,23 @@ describe("a fit", () => {
       table(400, (row) => (row < 300 ? { y: null } : {})),
       request,
       /\(300 rows have none\)/,
+    ],
+    [
+      "a monotone feature that is a category",
+      table(400, (row) => ({ c: ["a", "b"][row % 2] })),
+      { ...withFeatures("c"), algorithm: { kind: "boosting", monotone: { c: "increasing" } } },
+      /monotone: "c": it is categorical.*numeric features are x/,
+    ],
+    [
+      "negative counts",
+      table(400, (row) => ({ n: row - 5 })),
+      {
+        ...request,
+        task: "regression",
+        target: { column: "n" },
+        algorithm: { kind: "boosting", loss: "poisson" },
+      },
+      /target: the value -5 is negative/,
     ],
     ["an empty holdout", table(300), request, /holdout .* holds no row/],
     [

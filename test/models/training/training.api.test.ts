@@ -1,5 +1,6 @@
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bytesSource, readModel } from "../../../shared/onnx/index.ts";
 import { call } from "../../support/application.ts";
 import { flightsBytes } from "../../support/flights.ts";
 import { lateFlights } from "../../support/late-flights.ts";
@@ -138,6 +139,72 @@ describe("training a model of late flights", () => {
     expect(again.result.decision?.reason).toMatch(/not surely better.*of version 1 on 10233 rows.*31 days/);
     expect((await ground.registry.getByAlias("late-flights", "champion"))?.version).toBe(1);
     expect((await ground.registry.getVersion("late-flights", 2)).tags["ketline.promoted"]).toBe("false");
+  });
+
+  it("says how many rows of the holdout the champion was trained on, also on a version with more rows", async () => {
+    const rows = Array.from({ length: 600 }, (_, row) => ({
+      id: row,
+      x: (row * 37) % 101,
+      y: (row * 37) % 101 > 50 !== (row % 7 === 0),
+    }));
+    const lines = (list: readonly object[]) => list.map((row) => JSON.stringify(row)).join("\n");
+    const version = await ground.addDataset("growing", "jsonl", lines(rows));
+    const spec = {
+      dataset: "growing",
+      task: "binary",
+      target: { column: "y" },
+      features: [{ column: "x" }],
+      split: { holdoutFraction: 0.3, seed: 1 },
+      algorithm: { kind: "boosting", trees: 10 },
+      registeredModel: "growing",
+    };
+    expect((await ground.train({ ...spec, version })).result.decision).toMatchObject({ promoted: true });
+    const more = rows.map((row) => ({ ...row, id: row.id + 1000 }));
+    await ground.addDataset("growing", "jsonl", lines([...more, ...rows].toReversed()));
+    const same = await ground.train(spec);
+    expect(same.result.decision?.comparison).toMatchObject({ seenByChampion: 0 });
+    expect(same.result.decision?.reason).toMatch(/Version 1 was trained on none of them/);
+    const other = await ground.train({ ...spec, split: { holdoutFraction: 0.3, seed: 2 } });
+    const { seenByChampion = 0, rows: judged = 0 } = other.result.decision?.comparison ?? {};
+    // Half of the rows are new to the champion, and of the others it has seen seven tenths.
+    expect(Math.abs(seenByChampion / judged - 0.35)).toBeLessThan(0.08);
+    expect(other.result.decision?.reason).toContain(`trained on ${seenByChampion} of these ${judged} rows`);
+  });
+
+  it("writes the code version that runs carry into the graph and its MLmodel", async () => {
+    const { codeVersion } = ground.config;
+    expect(codeVersion).toBe("commit-1234");
+    const bytes = new Uint8Array(await (await artifact("late-flights", 1, "model.onnx")).arrayBuffer());
+    const model = readModel(bytesSource(bytes));
+    expect(model.metadata.get("ketline.code_version")).toBe(codeVersion);
+    expect(await (await artifact("late-flights", 1, "MLmodel")).text()).toContain(
+      `ketline.code_version: ${JSON.stringify(codeVersion)}`,
+    );
+    expect((await ground.registry.getVersion("late-flights", 1)).tags["ketline.code_version"]).toBe(
+      codeVersion,
+    );
+  });
+
+  it("makes no champion of a model that the share of 1s beats, and says why", async () => {
+    const rows = Array.from({ length: 300 }, (_, row) =>
+      JSON.stringify({ id: row, x: (row * 7919) % 31, y: (row * row * 17) % 13 > 6 }),
+    );
+    await ground.addDataset("noise", "jsonl", rows.join("\n"));
+    const spec = {
+      dataset: "noise",
+      task: "binary",
+      target: { column: "y" },
+      features: [{ column: "x" }],
+      split: { holdoutFraction: 0.4 },
+      algorithm: { kind: "boosting", learningRate: 1, minLeafRows: 1 },
+      registeredModel: "noise",
+    };
+    const { result } = await ground.train(spec);
+    expect(result.decision).toMatchObject({ promoted: false, champion: null });
+    expect(result.decision?.reason).toMatch(
+      /Log loss .* against .* of the share of 1s .*: the model does not beat that/,
+    );
+    expect(await ground.registry.getByAlias("noise", "champion")).toBeNull();
   });
 
   it("promotes a model that is better on the same holdout, and leaves a worse one", async () => {

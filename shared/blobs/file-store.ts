@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import {
   type FileHandle,
@@ -14,7 +14,8 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
-import { conflict, invalid, notFound } from "../errors.ts";
+import { checkDisk, diskFault } from "../disk-condition.ts";
+import { conflict, invalid, type KetlineError, notFound } from "../errors.ts";
 import type {
   BlobBody,
   BlobPage,
@@ -48,6 +49,7 @@ export interface FileStoreOptions {
   readonly clock?: Clock;
 }
 
+const storeName = "The store of files";
 const abandonedAfterMs = 60 * 60_000;
 
 /**
@@ -98,13 +100,42 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
       } finally {
         await temporary.handle.close();
       }
-      await turns.take(key, async () => {
-        await commit(key, temporary.file, ifAbsent);
-        await setContentType(key, contentType);
-      });
+      await turns.take(key, () =>
+        whole(key, async () => {
+          await commit(key, temporary.file, ifAbsent);
+          await setContentType(key, contentType);
+        }),
+      );
       return { key, sizeBytes, sha256: hash.digest("hex") };
     } finally {
       await rm(temporary.file, { force: true });
+    }
+  }
+
+  /**
+   * Changes a blob, or leaves it as it was: a disk that fails at the last step, after the name was given or taken, must
+   * not leave done what the caller is told has failed. The old content is kept under another name meanwhile.
+   */
+  async function whole(key: string, change: () => Promise<void>): Promise<void> {
+    const file = fileOf(data, key);
+    const before = path.join(incoming, randomUUID());
+    const hadBefore = await linkIfThere(file, before);
+    try {
+      await change();
+    } catch (error) {
+      if (isMachineFault(error)) await undo(file, hadBefore ? before : undefined);
+      throw error;
+    } finally {
+      if (hadBefore) await rm(before, { force: true }).catch(() => undefined);
+    }
+  }
+
+  async function undo(file: string, before: string | undefined): Promise<void> {
+    try {
+      if (before === undefined) await rm(file, { force: true });
+      else await dataTree.commit(path.dirname(file), () => rename(before, file));
+    } catch {
+      // A disk that refuses this too: the first error is told.
     }
   }
 
@@ -259,15 +290,17 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     checkKey(key);
     return turns.take(key, async () => {
       const file = fileOf(data, key);
+      if ((await statFile(file)) === null) return false;
       try {
-        await refuseLinks(path.dirname(file));
-        await unlink(file);
+        await whole(key, async () => {
+          await unlink(file);
+          await dataTree.prune(path.dirname(file));
+          await forgetContentType(fileOf(types, key));
+        });
       } catch (error) {
         if (isAbsent(error)) return false;
         throw error;
       }
-      await dataTree.prune(path.dirname(file));
-      await forgetContentType(fileOf(types, key));
       return true;
     });
   }
@@ -277,6 +310,40 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     const file = fileOf(data, key);
     if ((await statFile(file)) === null) throw notFound(`There is no blob "${key}".`);
     return { path: file, [Symbol.asyncDispose]: async () => {} };
+  }
+
+  /** What the last write met; while it was a fault, a small file is written to see whether it still is. */
+  let fault: KetlineError | null = null;
+  async function check(): Promise<void> {
+    if (fault !== null) await told(probe)();
+    await checkDisk(storeName, directory);
+  }
+
+  async function probe(): Promise<void> {
+    const temporary = await openTemporary(incoming);
+    try {
+      await temporary.handle.writeFile("probe");
+      await temporary.handle.sync();
+    } finally {
+      await temporary.handle.close();
+      await rm(temporary.file, { force: true });
+    }
+    fault = null;
+  }
+
+  function told<Arguments extends unknown[], Result>(
+    call: (...given: Arguments) => Promise<Result>,
+  ): (...given: Arguments) => Promise<Result> {
+    return async (...given) => {
+      try {
+        return await call(...given);
+      } catch (error) {
+        const met = diskFault(storeName, error);
+        if (met === undefined) throw error;
+        fault = met;
+        throw met;
+      }
+    };
   }
 
   /** A link placed inside the tree by somebody else must not lead out of it. */
@@ -295,11 +362,17 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
     }
   }
 
-  const bytes = { put, get, list, delete: remove };
+  const bytes = {
+    put: told(put),
+    get: told(get),
+    list: told(list),
+    delete: told(remove),
+  };
   return {
     ...bytes,
-    stat,
-    localFile,
+    stat: told(stat),
+    localFile: told(localFile),
+    check,
     signedUrl: async (key, access) => links.blobUrl(key, access),
     parts: createFileParts(bytes, links),
     linksBypassServer: false,
@@ -350,6 +423,22 @@ function fileOf(room: string, key: string): string {
   const segments = key.split("/");
   const name = segments.pop() ?? "";
   return path.join(room, ...segments.map(directoryName), fileName(name));
+}
+
+/** What the machine did, and not that the blob exists already or its key is too long. */
+function isMachineFault(error: unknown): boolean {
+  return diskFault(storeName, error) !== undefined;
+}
+
+/** @returns whether there was a file to give another name */
+async function linkIfThere(file: string, name: string): Promise<boolean> {
+  try {
+    await link(file, name);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
 }
 
 function isAbsent(error: unknown): boolean {

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 import SQLite from "better-sqlite3";
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
+import { damagesOf } from "./sqlite-damage.ts";
 import { createSqliteDriver, type SqliteDriverOptions } from "./sqlite-driver.ts";
 import { startFault } from "./sqlite-faults.ts";
 import { cachingStatements } from "./statement-cache.ts";
@@ -92,17 +93,6 @@ function heal(file: string, database: SQLite.Database): void {
   throw new Error(
     `The database ${file} is damaged (${first}): restore it from a backup, or move it away to begin with an empty one.`,
   );
-}
-
-/**
- * Looks through a database.
- *
- * @param depth `quick` reads each page once; `full` compares the indexes with their tables as well
- * @returns a line for each damage, at most 100
- */
-export function damagesOf(database: SQLite.Database, depth: "quick" | "full"): readonly string[] {
-  const rows = database.pragma(depth === "quick" ? "quick_check" : "integrity_check") as readonly object[];
-  return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== "ok");
 }
 
 /** The driver itself lets its users take turns. */

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
-import { notFound } from "../errors.ts";
+import { isKetlineError, notFound, unavailable } from "../errors.ts";
 import { openApiDocument } from "./openapi.ts";
 import { json, type Route, route } from "./route.ts";
 
@@ -46,7 +46,11 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
         503: { description: "Something is away" },
       },
       handle: async () => {
-        await options.ready();
+        await options.ready().catch((error: unknown) => {
+          // Whoever asks for its state knows 503 alone.
+          if (!isKetlineError(error, "insufficient")) throw error;
+          throw unavailable(error.message, error.details);
+        });
         return plain("OK");
       },
     }),

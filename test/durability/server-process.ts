@@ -7,6 +7,8 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
+  /** Undefined while it runs. */
+  ended(): number | string | undefined;
   /** How it ended, with the last that it said on stderr; undefined while it runs. */
   ending(): string | undefined;
   /** As a power cut would: no signal handler, no flush. */
@@ -34,6 +36,7 @@ export async function startServerProcess(
     return {
       url: await greeted(child),
       pid: child.pid ?? 0,
+      ended: () => child.exitCode ?? child.signalCode ?? undefined,
       ending: () => {
         if (child.exitCode === null && child.signalCode === null) return undefined;
         return `ended (${child.exitCode ?? child.signalCode}): ${lastWords}`;

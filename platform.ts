@@ -25,6 +25,7 @@ import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
 import { type Config, silenceDependencies } from "./shared/config.ts";
 import { openDatabase } from "./shared/database/index.ts";
+import { unavailable } from "./shared/errors.ts";
 import { exitCodes } from "./shared/exit-codes.ts";
 import {
   createApplication,
@@ -170,6 +171,10 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const ready = async () => {
     await database.check();
     await blobs.check?.();
+    for (const capability of capabilities) {
+      const problem = capability.problem?.();
+      if (problem !== undefined) throw unavailable(problem, { retryAfterSeconds: 5 });
+    }
   };
   const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
   const application = {

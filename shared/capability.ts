@@ -6,6 +6,8 @@ export interface Capability {
   readonly routes: readonly Route[];
   readonly jobKinds: readonly JobKind[];
   readonly timers: readonly Timer[];
+  /** What keeps it from its work now, in words; undefined when nothing does. Asked by `/health`. */
+  problem?(): string | undefined;
   /** Writes out what is buffered; called at shutdown and, on Functions, after each invocation. */
   flush?(): Promise<void>;
   /** Releases threads, sessions and sockets. */

@@ -52,6 +52,7 @@ export function createServing(options: ServingOptions): Serving {
     blobs,
     models,
     clock,
+    logger,
     directory: path.join(options.dataDirectory, "cache", "models"),
     limits: { ...defaultSessionLimits, ...options.limits },
   });
@@ -124,6 +125,7 @@ export function createServing(options: ServingOptions): Serving {
     },
     ...unattendedRollouts(rollouts),
     trafficOf: ledger.trafficOf,
+    problem: () => sessions.problem,
     flush: () => ledger.flush(),
     close: () => sessions.close(),
   };

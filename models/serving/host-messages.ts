@@ -11,7 +11,11 @@ export type HostRequest =
       /** The model version's folder. */
       readonly directory: string;
       readonly limits: InspectionLimits;
+      /** Only a model whose cost is known before it runs; any other is answered with `apart`. */
+      readonly onlyKnownCost: boolean;
     }
+  /** Runs it once for nobody, so that the first request does not pay for what the runtime does once. */
+  | { readonly kind: "warm"; readonly key: string; readonly directory: string }
   | {
       readonly kind: "run";
       readonly key: string;
@@ -20,14 +24,30 @@ export type HostRequest =
     }
   | { readonly kind: "unload"; readonly key: string };
 
-export type HostAnswer =
-  /** `cpuMs`: processor time that ONNX Runtime took to make the session. */
-  | { readonly kind: "loaded"; readonly description: ModelDescription; readonly cpuMs: number }
+export type HostAnswer = HostOutcome & {
+  /** Whether the process has kept much more memory than its models take, and should be replaced. */
+  readonly isGrown?: boolean;
+};
+
+export type HostOutcome =
+  | LoadedAnswer
+  /** Not loaded, as it was asked for: the model belongs where nobody waits behind it. */
+  | { readonly kind: "apart" }
   | { readonly kind: "ran"; readonly outputs: Tensors; readonly runMs: number }
   /** Asked to run a model that is not loaded in this process. */
   | { readonly kind: "missing" }
+  | { readonly kind: "warmed" }
   | { readonly kind: "unloaded" }
   | { readonly kind: "error"; readonly error: ErrorKind | "internal"; readonly message: string };
+
+export interface LoadedAnswer {
+  readonly kind: "loaded";
+  readonly description: ModelDescription;
+  /** Processor time that ONNX Runtime took to make the session. */
+  readonly cpuMs: number;
+  /** By how much the process grew. */
+  readonly memoryBytes: number;
+}
 
 /** Said once, when the process can be asked. */
 export interface HostReady {

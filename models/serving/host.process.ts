@@ -1,9 +1,12 @@
 import { writeFile } from "node:fs/promises";
-import { isKetlineError } from "../../shared/errors.ts";
-import type { HostAnswer, HostReady, HostRequest } from "./host-messages.ts";
+import { insufficient, isKetlineError } from "../../shared/errors.ts";
+import type { HostAnswer, HostOutcome, HostReady, HostRequest } from "./host-messages.ts";
 import { inspectModel } from "./inspection.ts";
+import { ownBytes } from "./memory-watch.ts";
+import type { ModelDescription } from "./model.ts";
 import { loadRuntime, type OnnxSession, openOnnxSession } from "./onnx-session.ts";
 import { isByRow } from "./row-independence.ts";
+import type { Tensors } from "./tensors.ts";
 import { warmUp } from "./warm-up.ts";
 
 /*
@@ -11,17 +14,28 @@ import { warmUp } from "./warm-up.ts";
  * while ONNX Runtime works in it: `worker.terminate()` then aborts the whole process (onnxruntime-node 1.30.0, Node 22).
  */
 
-const sessions = new Map<string, OnnxSession>();
+interface Loaded {
+  readonly session: OnnxSession;
+  readonly description: ModelDescription;
+  readonly memoryBytes: number;
+}
 
-async function answer(request: HostRequest): Promise<HostAnswer> {
+const sessions = new Map<string, Loaded>();
+
+/** Of one answer: as JSON it takes several times that in the server. */
+const maxAnswerBytes = 16 * 1024 ** 2;
+/** What a process may keep besides its models before it is replaced. */
+const maxKeptBytes = 160 * 1024 ** 2;
+
+async function answer(request: HostRequest): Promise<HostOutcome> {
   switch (request.kind) {
     case "load": {
-      await sessions.get(request.key)?.release();
-      sessions.delete(request.key);
+      await release(request.key);
       const inspected = await inspectModel(request.directory, request.limits);
+      if (request.onlyKnownCost && inspected.inlineCost === null) return { kind: "apart" };
       const before = process.cpuUsage();
+      const bytesBefore = memoryNow();
       const session = await openOnnxSession(inspected.servedFile, inspected.hints);
-      sessions.set(request.key, session);
       const { mlModel, ...rest } = inspected;
       const description = {
         ...rest,
@@ -31,30 +45,85 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
         params: mlModel?.params ?? [],
       };
       const { user, system } = process.cpuUsage(before);
-      await warmUp(session, description, request.directory);
-      return { kind: "loaded", description, cpuMs: (user + system) / 1000 };
+      const memoryBytes = Math.max(0, memoryNow() - bytesBefore);
+      sessions.set(request.key, { session, description, memoryBytes });
+      return { kind: "loaded", description, cpuMs: (user + system) / 1000, memoryBytes };
+    }
+    case "warm": {
+      const loaded = sessions.get(request.key);
+      if (loaded === undefined) return { kind: "missing" };
+      await warmUp(loaded.session, loaded.description, request.directory);
+      return { kind: "warmed" };
     }
     case "run": {
-      const session = sessions.get(request.key);
-      if (session === undefined) return { kind: "missing" };
-      return { kind: "ran", ...(await session.run(request.inputs, request.outputs)) };
+      const loaded = sessions.get(request.key);
+      if (loaded === undefined) return { kind: "missing" };
+      const result = await loaded.session.run(request.inputs, request.outputs);
+      checkSize(result.outputs);
+      return { kind: "ran", ...result };
     }
     case "unload":
-      await sessions.get(request.key)?.release();
-      sessions.delete(request.key);
+      await release(request.key);
       return { kind: "unloaded" };
   }
 }
 
-function failure(error: unknown): HostAnswer {
+async function release(key: string): Promise<void> {
+  const loaded = sessions.get(key);
+  sessions.delete(key);
+  await loaded?.session.release();
+}
+
+/** @throws insufficient for an answer that the server should not have to hold */
+function checkSize(outputs: Tensors): void {
+  let bytes = 0;
+  for (const name in outputs) {
+    const data = outputs[name]?.data;
+    if (data === undefined) continue;
+    if (Array.isArray(data)) for (const text of data) bytes += 16 + 2 * text.length;
+    else bytes += (data as Uint8Array).byteLength;
+  }
+  if (bytes <= maxAnswerBytes) return;
+  const mebibytes = Math.ceil(bytes / 1024 ** 2);
+  throw insufficient(
+    `The model's answer has ${mebibytes} MiB; at most ${maxAnswerBytes / 1024 ** 2} MiB are sent for one request. ` +
+      "Ask for fewer rows or for single outputs.",
+  );
+}
+
+function memoryNow(): number {
+  return ownBytes("self") || process.memoryUsage.rss();
+}
+
+let atStart = 0;
+
+function isGrown(): boolean {
+  let known = atStart;
+  for (const { memoryBytes } of sessions.values()) known += memoryBytes;
+  return memoryNow() - known > maxKeptBytes;
+}
+
+function failure(error: unknown): HostOutcome {
   const message = error instanceof Error ? error.message : String(error);
+  // JavaScript's own words for an allocation that the limit of this process refused.
+  const isMemory =
+    error instanceof RangeError && /allocation failed|Invalid (typed )?array|string length/i.test(message);
+  if (isMemory) {
+    return {
+      kind: "error",
+      error: "insufficient",
+      message: "The model's answer needs more memory than models may take.",
+    };
+  }
   return { kind: "error", error: isKetlineError(error) ? error.kind : "internal", message };
 }
 
 const send = (message: HostAnswer | HostReady) => process.send?.(message);
 
 process.on("message", (request: HostRequest) => {
-  answer(request).catch(failure).then(send);
+  answer(request)
+    .catch(failure)
+    .then((outcome) => send(isGrown() ? { ...outcome, isGrown: true } : outcome));
 });
 // Without its server a host has nobody to answer.
 process.on("disconnect", () => process.exit(0));
@@ -62,4 +131,5 @@ process.on("disconnect", () => process.exit(0));
 await loadRuntime().catch(() => undefined);
 // Where memory runs out, Linux should end this process and not the server.
 await writeFile("/proc/self/oom_score_adj", "900").catch(() => {});
+atStart = memoryNow();
 send({ kind: "ready" });

@@ -2,6 +2,7 @@ import type { ByteSource, OnnxModel, OnnxNode, OnnxTensor } from "../../shared/o
 import { inlineRuleOf } from "./inline-operators.ts";
 import { type Bound, boundBy, fixedSize, product, type Size, times } from "./inline-size.ts";
 import { typeOfCode, type Value, type ValueType } from "./inline-values.ts";
+import { dimensionName } from "./signature.ts";
 import type { Tensors } from "./tensors.ts";
 
 /*
@@ -40,11 +41,14 @@ export function inlineCostOf({ graph, functions, opsets }: OnnxModel, source: By
   }
   const inputSizes: Size[] = [];
   for (const { name, type } of graph.inputs) {
-    // A caller may send another value for what has one already, of another size.
-    if (initialised.has(name) || type.kind !== "tensor" || type.shape === null) return null;
+    // Files before version 4 list their weights among the inputs; what a caller may leave out is no constant, and not here.
+    if (initialised.has(name)) continue;
+    if (type.kind !== "tensor" || type.shape === null) return null;
     const valueType = typeOfCode(type.elementType);
     const dims = type.shape.map((size, axis) =>
-      typeof size === "number" ? fixedSize(size) : { factor: 1, names: [size || `${name}\t${axis}`] },
+      typeof size === "number"
+        ? fixedSize(size)
+        : { factor: 1, names: [dimensionName(size ?? "") || `${name}\t${axis}`] },
     );
     if (valueType === undefined || dims.some(({ factor }) => factor < 1)) return null;
     values.set(name, { type: valueType, dims, textBytes: 0, integers: undefined, isConstant: false });

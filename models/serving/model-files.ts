@@ -15,7 +15,10 @@ export interface ModelFiles {
    * @param prefix where they lie in the blob store, or the key of a single file
    * @throws notFound when nothing lies there; tooLarge past the limit; invalid for a path that would leave the folder
    */
-  withFolder<Result>(prefix: string, use: (directory: string) => Promise<Result>): Promise<Result>;
+  withFolder<Result>(
+    prefix: string,
+    use: (directory: string, sizeBytes: number) => Promise<Result>,
+  ): Promise<Result>;
 }
 
 export interface ModelFilesOptions {
@@ -40,10 +43,7 @@ export function createModelFiles(options: ModelFilesOptions): ModelFiles {
     if (await exists(folder)) await utimes(folder, new Date(), new Date());
     else await download(blobs, folder, prefix, files);
     sizes.delete(name);
-    sizes.set(
-      name,
-      files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    );
+    sizes.set(name, sizeOf(files));
     await clearAway(options, sizes, inUse);
   };
   return {
@@ -58,7 +58,7 @@ export function createModelFiles(options: ModelFilesOptions): ModelFiles {
           pending.set(name, ready);
         }
         await ready;
-        return await use(path.join(directory, name));
+        return await use(path.join(directory, name), sizeOf(files));
       } finally {
         const users = (inUse.get(name) ?? 1) - 1;
         if (users === 0) inUse.delete(name);
@@ -66,6 +66,10 @@ export function createModelFiles(options: ModelFilesOptions): ModelFiles {
       }
     },
   };
+}
+
+function sizeOf(files: readonly BlobStat[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 async function filesOf(blobs: BlobStore, prefix: string, maxBytes: number): Promise<readonly BlobStat[]> {

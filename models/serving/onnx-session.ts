@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
-import { invalid, tooLarge, unsupported } from "../../shared/errors.ts";
+import { insufficient, invalid, unsupported } from "../../shared/errors.ts";
 import { localeProbe } from "./locales.ts";
 import type { InterfaceHints } from "./model.ts";
 import { dimensionName, type ModelSignature, type TensorSpec, type UnservedValue } from "./signature.ts";
@@ -12,7 +12,7 @@ export interface OnnxSession {
    * Computes the named outputs. Blocks this thread while ONNX Runtime works (onnxruntime #19611).
    *
    * @returns the outputs, and how long the runtime worked, without waiting for its turn
-   * @throws invalid when the model refuses the inputs; tooLarge when it would need more memory than there is
+   * @throws invalid when the model refuses the inputs; insufficient when it needs more memory than it may take
    */
   run(inputs: Tensors, outputs: readonly string[]): Promise<{ outputs: Tensors; runMs: number }>;
   release(): Promise<void>;
@@ -72,6 +72,7 @@ async function createSession(runtime: Runtime, file: string): Promise<InferenceS
   try {
     return await runtime.InferenceSession.create(file, sessionOptions);
   } catch (error) {
+    if (isMemory(messageOf(error))) throw insufficient("It needs more memory to load than models may take.");
     throw invalid(`ONNX Runtime does not load the model: ${loadFailure(error, file)}`);
   }
 }
@@ -144,11 +145,15 @@ function tensorsOf(results: InferenceSession.ReturnType, names: readonly string[
   return tensors;
 }
 
+function isMemory(message: string): boolean {
+  return /bad_alloc|allocate memory|out of memory|allocation failed|length_error/i.test(message);
+}
+
 /** What went wrong after the inputs were found right: almost always values that the graph cannot work with. */
 function refusal(error: unknown) {
   const message = messageOf(error);
-  if (/bad_alloc|allocate memory|out of memory/i.test(message)) {
-    return tooLarge(`The model needs more memory for these inputs than there is: ${message}`);
+  if (isMemory(message)) {
+    return insufficient(`The model needs more memory for these inputs than models may take: ${message}`);
   }
   return invalid(`The model refused these inputs: ${message}`);
 }

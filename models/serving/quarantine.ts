@@ -4,8 +4,8 @@ import { BoundedMap } from "./bounded-map.ts";
 
 /** Keeps apart what harms: models that ended their process, and for a moment those that cannot be loaded. */
 export interface Quarantine {
-  /** A process ended while it worked on this model. */
-  strike(key: string, reason: string): void;
+  /** A process ended, or ran out of memory, while it worked on this model. */
+  strike(key: string, error: KetlineError): void;
   /** Loading failed in a way that will not change by itself: the same answer for a while, without trying. */
   refuse(key: string, error: KetlineError): void;
   /** @throws what stands against using this model now */
@@ -40,7 +40,7 @@ export function createQuarantine(clock: Clock): Quarantine {
     return unavailable(suspect.error.message, { retryAfterSeconds: Math.ceil(leftMs / 1000) });
   };
   return {
-    strike(key, reason) {
+    strike(key, { message: reason }) {
       const nowMs = clock();
       const before = suspects.get(key);
       const recent = before !== undefined && nowMs - before.lastMs < strikeMemoryMs ? before.strikes : 0;
@@ -51,7 +51,7 @@ export function createQuarantine(clock: Clock): Quarantine {
         lastMs: nowMs,
         untilMs: strikes > strikesAllowed ? nowMs + pauseMs : 0,
         error: unavailable(
-          `The model is unhealthy: ${strikes} times within minutes its process had to end. ${reason}`,
+          `The model is unhealthy: ${strikes} times within minutes its process had to end, or had no memory left. ${reason}`,
         ),
       });
     },

@@ -1,9 +1,11 @@
 import { timedOut, unavailable } from "../../shared/errors.ts";
 import { type Batcher, createBatcher } from "./batching.ts";
-import type { HostAnswer } from "./host-messages.ts";
+import type { LoadedAnswer } from "./host-messages.ts";
+import { isPreempted } from "./host-slot.ts";
 import type { AskOptions, Host, Hosts } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
 import { inlineSizeOf, isAffordable } from "./inline-cost.ts";
+import { countRun, type Lane, type Lanes, moveAside, shareOf } from "./lanes.ts";
 import type { ModelDescription } from "./model.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
 import { createPace } from "./pace.ts";
@@ -71,24 +73,83 @@ const slowFactor = 4;
 const slowWeight = 8;
 const slowLimit = 3 * slowWeight;
 
-/** A session of a tree model measured eight times its file; a small one has a floor (facts in `bench/README.md`). */
+/** A small session measured eight times its file, with a floor (facts in `bench/README.md`); a larger one is measured itself. */
 const bytesPerFileByte = 8;
 const sessionFloorBytes = 256 * 1024;
+const smallFileBytes = 2 * 1024 ** 2;
+
+/** What a loaded model takes in memory. A process reuses what it had, so that growth alone may say too little. */
+function memoryOf({ fileBytes }: ModelDescription, grownBytes: number): number {
+  return fileBytes <= smallFileBytes
+    ? sessionFloorBytes + bytesPerFileByte * fileBytes
+    : Math.max(grownBytes, 1.1 * fileBytes);
+}
 
 interface ServedModelParts {
   readonly key: string;
+  readonly lanes: Lanes;
+  readonly inlineRule: InlineRule;
+  /**
+   * Loads the model into the process of a host; called at the start, and again when the process was replaced.
+   *
+   * @returns undefined when it was to be loaded only if its cost is known, and that is not so
+   */
+  readonly load: (at: LoadPlace) => Promise<LoadedAnswer | undefined>;
+}
+
+export interface LoadPlace {
   readonly hosts: Hosts;
   readonly host: Host;
-  readonly inlineRule: InlineRule;
-  /** Loads the model into the host; called at the start, and again when the host's process was replaced. */
-  readonly load: () => Promise<Extract<HostAnswer, { kind: "loaded" }>>;
+  readonly onlyKnownCost: boolean;
+  readonly shareMs: number;
+  readonly warmUp: boolean;
+}
+
+interface Place {
+  readonly lane: Lane;
+  readonly hosts: Hosts;
+  readonly host: Host;
+  readonly generation: number;
 }
 
 /** Loads a model version into a host. */
 export async function openServedModel(parts: ServedModelParts): Promise<ServedModel> {
-  const { key, hosts, host, inlineRule: rule } = parts;
-  const { description, cpuMs } = await parts.load();
-  let generation = host.generation;
+  const { key, lanes, inlineRule: rule } = parts;
+  const record = lanes.record(key);
+  const isThere = ({ host, generation }: Place) => host.running && host.generation === generation;
+
+  const loadOnce = async (): Promise<{ answer: LoadedAnswer; place: Place } | undefined> => {
+    const { lane, isProven } = record;
+    const hosts = lanes.hostsOf(lane);
+    const host = hosts.choose();
+    const onlyKnownCost = lane === "steady" && !isProven;
+    const shareMs = shareOf(record) + (isProven ? 2 * record.loadMs : 0);
+    const startedMs = performance.now();
+    const answer = await parts.load({ hosts, host, onlyKnownCost, shareMs, warmUp: !record.staysCold });
+    if (answer === undefined) {
+      record.lane = "trial";
+      return undefined;
+    }
+    record.loadMs = performance.now() - startedMs;
+    record.memoryBytes = Math.max(record.memoryBytes, memoryOf(answer.description, answer.memoryBytes));
+    return { answer, place: { lane, hosts, host, generation: host.generation } };
+  };
+  const loadSomewhere = async (): Promise<{ answer: LoadedAnswer; place: Place }> => {
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      try {
+        const done = await loadOnce();
+        if (done !== undefined) return done;
+      } catch (error) {
+        if (!isPreempted(error)) throw error;
+        moveAside(record);
+      }
+    }
+    throw crowded();
+  };
+
+  const opened = await loadSomewhere();
+  const { description, cpuMs } = opened.answer;
+  let current: Place = opened.place;
   let loading: Promise<unknown> | undefined;
   let released = false;
   let hostRuns = 0;
@@ -103,10 +164,9 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     inlineCost !== null && isAffordable(inlineCost, size) && pace.isQuick(size);
 
   const reload = () => {
-    loading ??= parts
-      .load()
-      .then(() => {
-        generation = host.generation;
+    loading ??= loadSomewhere()
+      .then(({ place }) => {
+        current = place;
       })
       .finally(() => {
         loading = undefined;
@@ -114,9 +174,22 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     return loading;
   };
 
-  const unload = async () => {
-    if (host.running && host.generation === generation) {
-      await hosts.ask(host, { kind: "unload", key }, { timeoutMs: 60_000, budgetMs: 10_000 });
+  const unloadFrom = async (place: Place) => {
+    if (isThere(place)) {
+      const limits = { timeoutMs: 60_000, budgetMs: 10_000 };
+      await place.hosts.ask(place.host, { kind: "unload", key }, limits);
+    }
+  };
+  const unload = () => unloadFrom(current);
+
+  /** To the steady ones, while requests go on where it was. */
+  const moveOn = async () => {
+    const before = current;
+    try {
+      await reload();
+      if (before !== current) await unloadFrom(before);
+    } catch {
+      // The next request loads it where it belongs.
     }
   };
 
@@ -170,29 +243,39 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
     const deadline = performance.now() + options.timeoutMs;
     const left = () => Math.max(1, deadline - performance.now());
     const late = () => timedOut(`The model was not loaded again within ${options.budgetMs} ms.`);
-    for (let attempt = 0; attempt < 3; attempt++) {
-      if (loading !== undefined || generation !== host.generation) await inTime(reload(), left(), late);
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      if (!isThere(current)) await inTime(reload(), left(), late);
+      const place = current;
       const request = { kind: "run", key, inputs, outputs } as const;
-      const answer = await hosts.ask(host, request, { ...options, timeoutMs: left() });
-      if (answer.kind === "ran") {
-        hostRuns++;
-        const size = inlineSizeOf(inputs);
-        if (mayInline || inline !== undefined) pace.measure(size, answer.runMs);
-        if (mayInline && hostRuns >= rule.afterRuns && fitsInline(size)) {
-          mayInline = false;
-          setImmediate(moveInline, inputs);
+      try {
+        const asked = { ...options, timeoutMs: left(), shareMs: shareOf(record) };
+        const answer = await place.hosts.ask(place.host, request, asked);
+        if (answer.kind === "ran") {
+          hostRuns++;
+          const size = inlineSizeOf(inputs);
+          pace.measure(size, answer.runMs);
+          if (mayInline && hostRuns >= rule.afterRuns && fitsInline(size)) {
+            mayInline = false;
+            setImmediate(moveInline, inputs);
+          }
+          if (countRun(record, answer.runMs)) void moveOn();
+          return { outputs: answer.outputs, runMs: answer.runMs, executions: 1 };
         }
-        return { outputs: answer.outputs, runMs: answer.runMs, executions: 1 };
+        if (place === current) await inTime(reload(), left(), late);
+      } catch (error) {
+        // A prediction changes nothing, so it may be tried again where it is in nobody's way.
+        if (!isPreempted(error)) throw error;
+        if (record.lane === place.lane) moveAside(record);
+        if (performance.now() >= deadline) throw late();
       }
-      await inTime(reload(), left(), late);
     }
-    throw unavailable("The model's process was replaced again and again.", { retryAfterSeconds: 5 });
+    throw crowded();
   };
 
   return {
     key,
     description,
-    estimatedBytes: sessionFloorBytes + bytesPerFileByte * description.fileBytes,
+    estimatedBytes: record.memoryBytes,
     get place() {
       return inline === undefined ? "host" : "inline";
     },
@@ -211,6 +294,13 @@ export async function openServedModel(parts: ServedModelParts): Promise<ServedMo
       await unload().catch(() => undefined);
     },
   };
+}
+
+/** Each time it is made room for, a model may work longer, so that a few are enough. */
+const maxAttempts = 8;
+
+function crowded() {
+  return unavailable("The model had to make room for others again and again.", { retryAfterSeconds: 5 });
 }
 
 interface InlineSession {

@@ -1,15 +1,28 @@
 import path from "node:path";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { invalid, isKetlineError, type KetlineError, unavailable } from "../../shared/errors.ts";
+import {
+  insufficient,
+  invalid,
+  isKetlineError,
+  type KetlineError,
+  unavailable,
+} from "../../shared/errors.ts";
+import type { Logger } from "../../shared/telemetry/index.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import type { HostAnswer } from "./host-messages.ts";
-import { type AskOptions, createHosts, type Host } from "./hosts.ts";
+import type { AskOptions } from "./hosts.ts";
 import { inTime } from "./in-time.ts";
+import { createLanes, moveAside } from "./lanes.ts";
 import { createModelFiles } from "./model-files.ts";
 import type { ModelSource, ServableVersion } from "./model-source.ts";
 import { createQuarantine, mostRefused } from "./quarantine.ts";
-import { defaultInlineRule, type InlineRule, openServedModel, type ServedModel } from "./served-model.ts";
+import {
+  defaultInlineRule,
+  type InlineRule,
+  type LoadPlace,
+  openServedModel,
+  type ServedModel,
+} from "./served-model.ts";
 
 /** The model versions that are loaded: as many as fit, the others on demand. */
 export interface Sessions {
@@ -29,6 +42,8 @@ export interface Sessions {
   /** Drops a version from memory; requests in the air are answered first. @returns whether it was loaded */
   unload(version: ServableVersion): boolean;
   state(name: string, version: number): SessionState;
+  /** Why no model can be loaded now, whichever it is. */
+  readonly problem: string | undefined;
   /** Loaded versions and their estimated bytes. */
   readonly size: { readonly count: number; readonly bytes: number };
   close(): Promise<void>;
@@ -72,8 +87,12 @@ export interface SessionsOptions {
   /** On the local disk, for the files of models. */
   readonly directory: string;
   readonly clock: Clock;
+  readonly logger: Pick<Logger, "error">;
   readonly limits: SessionLimits;
 }
+
+/** For running a model once for nobody. */
+const warmUpBudgetMs = 5000;
 
 interface Entry {
   readonly opening: Promise<ServedModel>;
@@ -84,7 +103,8 @@ interface Entry {
   retired: boolean;
 }
 
-export function createSessions({ blobs, models, directory, clock, limits }: SessionsOptions): Sessions {
+export function createSessions(options: SessionsOptions): Sessions {
+  const { blobs, models, directory, clock, logger, limits } = options;
   const folder = path.resolve(directory);
   const quarantine = createQuarantine(clock);
   const files = createModelFiles({
@@ -93,11 +113,17 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
     maxVersionBytes: limits.maxModelBytes,
     maxBytes: limits.maxCacheBytes,
   });
-  const hosts = createHosts({
+  const lanes = createLanes({
     count: limits.hosts,
     directory: folder,
-    onLost: (request, error) => quarantine.strike(request.key, error.message),
+    memoryBytes: limits.maxBytes,
+    onLost(request, error) {
+      moveAside(lanes.record(request.key));
+      if (request.kind !== "warm") quarantine.strike(request.key, error);
+    },
+    onStartFailure: (reason) => logger.error(reason),
   });
+  const budgetBytes = budgetOf(limits);
   /** In the order of use, the least recently used first. */
   const entries = new Map<string, Entry>();
   /** Of the versions that were loaded last, or could not be: the key that each had. */
@@ -112,21 +138,18 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
     bytes -= entry.model?.estimatedBytes ?? 0;
     if (entry.inUse === 0) void entry.model?.release();
   };
-  const makeRoom = (newest: Entry) => {
+  const makeRoom = (newest: Entry, neededBytes = 0) => {
     for (const [key, entry] of entries) {
-      if (bytes <= limits.maxBytes && entries.size <= limits.maxCount) return;
+      if (bytes + neededBytes <= budgetBytes && entries.size <= limits.maxCount) return;
       if (entry !== newest && entry.model !== undefined) retire(key, entry);
     }
   };
   const open = (key: string, version: ServableVersion): Entry => {
-    const host = hosts.choose();
-    const load = () => loadInto(host, key, version);
-    const entry: Entry = {
-      opening: openServedModel({ key, hosts, host, load, inlineRule: limits.inlineRule }),
-      model: undefined,
-      inUse: 0,
-      retired: false,
-    };
+    const load = (at: LoadPlace) => loadInto(at, entry, key, version);
+    const opening = Promise.resolve().then(() =>
+      openServedModel({ key, lanes, load, inlineRule: limits.inlineRule }),
+    );
+    const entry: Entry = { opening, model: undefined, inUse: 0, retired: false };
     entries.set(key, entry);
     keys.set(`${version.name}/${version.version}`, key);
     entry.opening.then(
@@ -142,18 +165,46 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
     );
     return entry;
   };
-  const loadInto = async (host: Host, key: string, version: ServableVersion) => {
+  const loadInto = async (at: LoadPlace, entry: Entry, key: string, version: ServableVersion) => {
     quarantine.check(key);
-    const limit: AskOptions = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
+    const { hosts, host, onlyKnownCost, shareMs } = at;
+    const limit: AskOptions = {
+      timeoutMs: 2 * limits.loadTimeoutMs,
+      budgetMs: limits.loadTimeoutMs,
+      shareMs,
+    };
     try {
       const prefix = await models.artifactPrefix(version.name, version.version);
-      return await files.withFolder(prefix, async (modelDirectory) => {
-        const request = { kind: "load", key, directory: modelDirectory, limits: inspection(limits) } as const;
-        return loaded(await hosts.ask(host, request, limit));
+      return await files.withFolder(prefix, async (modelDirectory, sizeBytes) => {
+        // Reading a large file takes a while by itself.
+        if (onlyKnownCost && sizeBytes > limits.inlineRule.maxFileBytes) return undefined;
+        const record = lanes.record(key);
+        const neededBytes = Math.max(record.memoryBytes, sizeBytes);
+        if (neededBytes > budgetBytes) throw takesTooMuch(neededBytes, limits.maxBytes);
+        if (entry.model === undefined) makeRoom(entry, neededBytes);
+        const request = {
+          kind: "load",
+          key,
+          directory: modelDirectory,
+          limits: inspection(limits),
+          onlyKnownCost,
+        } as const;
+        const answer = await hosts.ask(host, request, limit);
+        if (answer.kind === "apart") return undefined;
+        if (answer.kind !== "loaded") throw unavailable("The model's process did not load it.");
+        if (!at.warmUp) return answer;
+        const { generation } = host;
+        const warm = { kind: "warm", key, directory: modelDirectory } as const;
+        await hosts.ask(host, warm, { ...limit, budgetMs: warmUpBudgetMs }).catch(() => undefined);
+        if (host.generation === generation && host.running) return answer;
+        record.staysCold = true;
+        const again = await hosts.ask(host, request, limit);
+        return again.kind === "loaded" ? again : undefined;
       });
     } catch (error) {
       const failure = cannotServe(version, error);
-      if (isKetlineError(failure, "invalid")) quarantine.refuse(key, failure);
+      const isFinal = isKetlineError(failure, "invalid") || isKetlineError(failure, "insufficient");
+      if (isFinal) quarantine.refuse(key, failure);
       throw failure;
     }
   };
@@ -189,13 +240,16 @@ export function createSessions({ blobs, models, directory, clock, limits }: Sess
       const key = keys.get(`${name}/${version}`) ?? "";
       return { loaded: entries.get(key)?.model !== undefined, problem: quarantine.problem(key) };
     },
+    get problem() {
+      return lanes.problem;
+    },
     get size() {
       return { count: entries.size, bytes };
     },
     async close() {
       const models = [...entries.values()].flatMap(({ model }) => (model === undefined ? [] : [model]));
       entries.clear();
-      await hosts.close();
+      await lanes.close();
       await Promise.allSettled(models.map((model) => model.release()));
     },
   };
@@ -216,16 +270,29 @@ function inspection({ maxModelBytes, maxNodes, inlineRule }: SessionLimits) {
   return { maxFileBytes: maxModelBytes, maxNodes, maxInlineBytes: inlineRule.maxFileBytes };
 }
 
-function loaded(answer: HostAnswer): Extract<HostAnswer, { kind: "loaded" }> {
-  if (answer.kind === "loaded") return answer;
-  throw unavailable("The model's process did not load it.");
+/** A run takes memory too: of much, a quarter is left for it. */
+function budgetOf({ maxBytes }: SessionLimits): number {
+  return maxBytes >= 512 * 1024 ** 2 ? 0.75 * maxBytes : maxBytes;
+}
+
+function takesTooMuch(neededBytes: number, maxBytes: number): KetlineError {
+  const mebibytes = (bytes: number) => Math.ceil(bytes / 1024 ** 2);
+  return insufficient(
+    `It takes ${mebibytes(neededBytes)} MiB of memory; loaded models may take ${mebibytes(maxBytes)} MiB together, ` +
+      "some of it for their runs (KETLINE_MODEL_MEMORY_MIB).",
+  );
 }
 
 /** What is wrong with a version is no server error: the same request cannot succeed until the version changes. */
 function cannotServe(version: ServableVersion, error: unknown): unknown {
   if (!isKetlineError(error)) return error;
-  const isFault = ["invalid", "too_large", "unsupported", "not_found", "timeout"].includes(error.kind);
+  const isFault = ["invalid", "too_large", "unsupported", "not_found", "timeout", "insufficient"].includes(
+    error.kind,
+  );
   if (!isFault) return error satisfies KetlineError;
   const label = `Version ${version.version} of "${version.name}"`;
-  return invalid(`${label} cannot be served: ${error.message}`, { cause: error });
+  const because = `${label} cannot be served: ${error.message}`;
+  return error.kind === "insufficient"
+    ? insufficient(because, { cause: error })
+    : invalid(because, { cause: error });
 }

@@ -52,10 +52,16 @@ export async function startServerProcess(
 function greeted(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = "";
+    // From then on it only says what went wrong, which is shown.
+    let isGreeted = false;
     child.stderr?.on("data", (text: Buffer) => {
+      if (isGreeted) process.stderr.write(text);
       said += text;
       const url = /listens on\s+(http:\S+)/.exec(said)?.[1];
-      if (url !== undefined) resolve(url);
+      if (url === undefined || isGreeted) return;
+      isGreeted = true;
+      said = "";
+      resolve(url);
     });
     child.once("exit", (code, signal) =>
       reject(new Error(`The server did not start (${code ?? signal}): ${said}`)),

@@ -4,6 +4,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
+import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
 import type { ModelFiles } from "../model-files.ts";
 import type { ModelSource } from "../model-source.ts";
@@ -20,6 +21,7 @@ export interface BatchJobOptions {
   readonly store: BatchStore;
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
+  readonly logger: Pick<Logger, "error">;
   readonly datasets: Pick<Datasets, "getVersion" | "withRows" | "register">;
   readonly models: Pick<ModelSource, "getVersion" | "artifactPrefix">;
   readonly files: ModelFiles;
@@ -104,7 +106,7 @@ async function predictChunks(
   const follow = progressOf(context, done.length);
   let failedRows = done.reduce((sum, chunk) => sum + chunk.failed_rows, 0);
   await datasets.withRows(version, (file) =>
-    withCrew({ files, prefix, directory, limits, signal }, async (crew) => {
+    withCrew({ files, prefix, directory, limits, logger: options.logger, signal }, async (crew) => {
       const { description } = crew;
       const feed = feedOf(description, version.columns, spec.columns);
       const errors = spec.maxFailedRows > 0 ? errorColumn : null;

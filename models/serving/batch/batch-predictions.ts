@@ -6,6 +6,7 @@ import type { Database } from "../../../shared/database/index.ts";
 import { conflict, notFound } from "../../../shared/errors.ts";
 import type { Actor } from "../../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../../shared/jobs/index.ts";
+import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Datasets } from "../../datasets/index.ts";
 import { createModelFiles } from "../model-files.ts";
 import type { ModelSource, ServableVersion } from "../model-source.ts";
@@ -26,6 +27,7 @@ export interface BatchPredictionsOptions {
   readonly models: ModelSource;
   readonly serving: Pick<Serving, "getDeployment">;
   readonly clock: Clock;
+  readonly logger: Pick<Logger, "error">;
   /** Of the configuration; files of models are kept in `cache/batch` below it. */
   readonly dataDirectory: string;
   readonly limits?: Partial<SessionLimits>;

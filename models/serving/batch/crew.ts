@@ -1,4 +1,5 @@
 import { unavailable } from "../../../shared/errors.ts";
+import type { Logger } from "../../../shared/telemetry/index.ts";
 import { createHosts, type Host } from "../hosts.ts";
 import type { ModelDescription } from "../model.ts";
 import type { ModelFiles } from "../model-files.ts";
@@ -18,7 +19,8 @@ export interface CrewOptions {
   readonly prefix: string;
   /** The working directory of the processes. */
   readonly directory: string;
-  readonly limits: Pick<SessionLimits, "hosts" | "maxModelBytes" | "maxNodes" | "loadTimeoutMs">;
+  readonly limits: Pick<SessionLimits, "hosts" | "maxBytes" | "maxModelBytes" | "maxNodes" | "loadTimeoutMs">;
+  readonly logger: Pick<Logger, "error">;
   readonly signal: AbortSignal;
 }
 
@@ -28,12 +30,19 @@ const key = "batch";
 
 /** Starts the processes for the time of `work` and ends them afterwards, also in the middle when the signal aborts. */
 export function withCrew<Result>(
-  { files, prefix, directory, limits, signal }: CrewOptions,
+  { files, prefix, directory, limits, logger, signal }: CrewOptions,
   work: (crew: Crew) => Promise<Result>,
 ): Promise<Result> {
   return files.withFolder(prefix, async (folder) => {
     signal.throwIfAborted();
-    const hosts = createHosts({ count: limits.hosts, directory, onLost: () => undefined });
+    const hosts = createHosts({
+      count: limits.hosts,
+      directory,
+      memoryBytes: limits.maxBytes,
+      isPatient: true,
+      onLost: () => undefined,
+      onStartFailure: (reason) => logger.error(reason),
+    });
     const stop = () => void hosts.close();
     signal.addEventListener("abort", stop, { once: true });
     const loads = new Map<
@@ -47,7 +56,13 @@ export function withCrew<Result>(
         maxNodes: limits.maxNodes,
         maxInlineBytes: 0,
       };
-      const request = { kind: "load", key, directory: folder, limits: inspection } as const;
+      const request = {
+        kind: "load",
+        key,
+        directory: folder,
+        limits: inspection,
+        onlyKnownCost: false,
+      } as const;
       const times = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
       const answer = await hosts.ask(host, request, times);
       if (answer.kind === "loaded") return answer.description;

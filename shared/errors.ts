@@ -37,6 +37,8 @@ export interface ErrorDetails {
    * Every request and every timer meets it, so the log tells of it once a minute.
    */
   readonly fault?: string;
+  /** Headers of the answer, whatever its protocol. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Further members of the error's body, where the protocol has room for them. */
   readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
@@ -52,6 +54,15 @@ export class KetlineError extends Error {
     this.kind = kind;
     this.details = details;
   }
+}
+
+/** The same error with further headers. */
+export function withHeaders(error: KetlineError, headers: Readonly<Record<string, string>>): KetlineError {
+  return new KetlineError(error.kind, error.message, {
+    cause: error,
+    ...error.details,
+    headers: { ...error.details.headers, ...headers },
+  });
 }
 
 type Thrower = (message: string, details?: ErrorDetails) => KetlineError;

@@ -1,44 +1,12 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
-import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
-import {
-  type Call,
-  errorReply,
-  type Protocol,
-  type RawReply,
-  type RequestHead,
-  readBytes,
-} from "../../shared/http/index.ts";
-import type { InferResponse, ServedBy, Timings } from "./data-plane.ts";
+import { invalid, tooLarge } from "../../shared/errors.ts";
+import { type RawReply, type RequestHead, readBytes } from "../../shared/http/index.ts";
+import type { InferResponse, Timings } from "./data-plane.ts";
+import { servedByHeaders } from "./served-by.ts";
 
 /** The most that a body may have, before and after it is unpacked. */
 export const maxBodyBytes = 64 * 1024 ** 2;
-
-/**
- * Answers a request for predictions: as `work` says or, when it fails, as the protocol writes errors. Either way the
- * headers tell who answered.
- */
-export async function answering(
-  call: Pick<Call, "requestId">,
-  protocol: Protocol,
-  work: (onServedBy: (servedBy: ServedBy) => void) => Promise<RawReply>,
-): Promise<RawReply> {
-  let servedBy: ServedBy | undefined;
-  try {
-    return await work((known) => {
-      servedBy = known;
-    });
-  } catch (error) {
-    if (!isKetlineError(error)) throw error;
-    const { status, body, contentType, headers } = errorReply(protocol, error, call.requestId);
-    const who = servedBy === undefined ? {} : servedByHeaders(servedBy);
-    return {
-      status,
-      raw: JSON.stringify(body),
-      headers: { ...headers, ...who, "content-type": contentType },
-    };
-  }
-}
 
 /** An answer with predictions, its headers naming who answered and what took how long. */
 export function predicted(
@@ -79,23 +47,6 @@ async function unpacked(packed: Promise<Uint8Array>, encoding: string): Promise<
     if (error instanceof RangeError) throw tooLarge(`The body has more than ${maxBodyBytes} bytes unpacked.`);
     throw invalid(`The body does not unpack as ${encoding}.`);
   }
-}
-
-function servedByHeaders(servedBy: ServedBy): Record<string, string> {
-  const { modelName, modelVersion, deployment, revision, variant } = servedBy;
-  const headers: Record<string, string> = {
-    "ketline-model": headerText(modelName),
-    "ketline-model-version": modelVersion,
-  };
-  if (deployment !== null) headers["ketline-deployment"] = headerText(deployment);
-  if (revision !== null) headers["ketline-revision"] = String(revision);
-  if (variant !== null) headers["ketline-variant"] = headerText(variant);
-  return headers;
-}
-
-/** Header values are Latin-1 without control characters; a name that is more goes out percent-encoded. */
-function headerText(name: string): string {
-  return /^[\x20-\x7e]*$/.test(name) ? name : encodeURIComponent(name);
 }
 
 function serverTiming({ routeMs, loadMs, decodeMs, waitMs, runMs }: Timings): string {

@@ -1,5 +1,12 @@
 import type { Clock } from "../../shared/clock.ts";
-import { callersFaults, invalid, isKetlineError, notFound, unavailable } from "../../shared/errors.ts";
+import {
+  callersFaults,
+  invalid,
+  isKetlineError,
+  notFound,
+  unavailable,
+  withHeaders,
+} from "../../shared/errors.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
 import { type Catalogue, type Known, whenKnown } from "./catalogue.ts";
 import type { ModelDescription } from "./model.ts";
@@ -8,6 +15,7 @@ import type { Prediction } from "./prediction.ts";
 import { defaultTimeoutMs } from "./revisions.ts";
 import { type RoutingHints, routeRequest } from "./routing.ts";
 import type { Deployment, Shadow, Variant } from "./schemas.ts";
+import { type ServedBy, servedByHeaders } from "./served-by.ts";
 import type { Caller } from "./served-model.ts";
 import type { Sessions } from "./sessions.ts";
 import { checkInputs, selectOutputs } from "./signature.ts";
@@ -35,15 +43,6 @@ export interface InferResponse {
   readonly timings: Timings;
 }
 
-/** Who answered, or was about to. */
-export interface ServedBy {
-  readonly modelName: string;
-  readonly modelVersion: string;
-  readonly deployment: string | null;
-  readonly revision: number | null;
-  readonly variant: string | null;
-}
-
 /** Milliseconds of the parts of a request; the order is that of the work. */
 export interface Timings {
   routeMs: number;
@@ -67,10 +66,9 @@ export interface Observation {
 /** Predictions over typed tensors; knows nothing of HTTP. */
 export interface DataPlane {
   /**
-   * @param onServedBy told who will answer as soon as that is known, so that errors can name it too
-   * @throws invalid for inputs that the model does not take; not_found for an unknown name; timeout; unavailable
+   * @throws invalid, naming in its headers who was to answer, for inputs that the model does not take; not_found for an unknown name; timeout; unavailable
    */
-  infer(request: InferRequest, onServedBy: (servedBy: ServedBy) => void): Promise<InferResponse>;
+  infer(request: InferRequest): Promise<InferResponse>;
   /** The version that a name stands for: of a deployment, its heaviest variant. @throws not_found */
   resolve(name: string, version: string | undefined): Promise<ServableVersion>;
 }
@@ -169,7 +167,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   };
 
   return {
-    async infer(request, onServedBy) {
+    async infer(request) {
       const atMs = clock();
       const started = performance.now();
       const timings = noTimings();
@@ -178,7 +176,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const chosen = choose(request);
       const choice = chosen instanceof Promise ? await chosen : chosen;
       const servedBy = servedByOf(choice);
-      onServedBy(servedBy);
       const routed = performance.now();
       timings.routeMs = routed - started;
       let inputs: Tensors = {};
@@ -231,7 +228,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         const errorKind = kindOf(error, isRunning);
         const prediction = { ...about, status: "error", errorKind } as const;
         afterwards(() => observeSafely({ prediction, timings, executions, answered: null }));
-        throw error;
+        throw isKetlineError(error) ? withHeaders(error, servedByHeaders(servedBy)) : error;
       }
     },
 

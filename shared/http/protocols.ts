@@ -87,7 +87,7 @@ export function errorReply(protocol: Protocol, error: unknown, requestId: string
 
 function knownError(protocol: Protocol, error: KetlineError): ErrorReply {
   const { kind, message, details } = error;
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...details.headers };
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
   if (kind === "unauthenticated")
     headers["www-authenticate"] = 'Basic realm="Ketline", Bearer realm="Ketline"';

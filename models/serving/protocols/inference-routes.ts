@@ -10,7 +10,7 @@ import {
   route,
 } from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
-import { answering, predicted, readBody } from "../answer.ts";
+import { predicted, readBody } from "../answer.ts";
 import { hintsOf } from "../call-hints.ts";
 import type { Catalogue } from "../catalogue.ts";
 import type { DataPlane } from "../data-plane.ts";
@@ -63,32 +63,28 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
     }
     return json({ name: model, ready: true });
   };
-  const infer = (call: DirectCall<ModelParams>) =>
-    answering(call, "inference", async (onServedBy) => {
-      const headerLength = call.request.headers.get("inference-header-content-length");
-      const body = await readBody(call.request, Number(headerLength ?? 0));
-      const request = readInferenceRequest(body, headerLength);
-      const response = await plane.infer(
-        {
-          name: call.params.model,
-          version: call.params.version,
-          requestId: call.requestId,
-          hints: hintsOf(call.request, request.field),
-          outputs: request.outputs,
-          decode: () => request.decode(),
-          caller: call,
-        },
-        onServedBy,
-      );
-      const reply = {
-        modelName: call.params.model,
-        modelVersion: response.servedBy.modelVersion,
-        id: request.id ?? call.requestId,
-        outputs: response.outputs,
-      };
-      const encoded = encodeInferenceReply(reply, request.binaryOutput);
-      return predicted(response, encoded.body, encoded.headers);
+  const infer = async (call: DirectCall<ModelParams>) => {
+    const headerLength = call.request.headers.get("inference-header-content-length");
+    const body = await readBody(call.request, Number(headerLength ?? 0));
+    const request = readInferenceRequest(body, headerLength);
+    const response = await plane.infer({
+      name: call.params.model,
+      version: call.params.version,
+      requestId: call.requestId,
+      hints: hintsOf(call.request, request.field),
+      outputs: request.outputs,
+      decode: () => request.decode(),
+      caller: call,
     });
+    const reply = {
+      modelName: call.params.model,
+      modelVersion: response.servedBy.modelVersion,
+      id: request.id ?? call.requestId,
+      outputs: response.outputs,
+    };
+    const encoded = encodeInferenceReply(reply, request.binaryOutput);
+    return predicted(response, encoded.body, encoded.headers);
+  };
   const stats = async (call: ModelCall) => {
     const found = await plane.resolve(call.params.model, call.params.version);
     return json({ model_stats: [statistics.of(found.name, String(found.version))] });

@@ -8,7 +8,7 @@ import {
   route,
 } from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
-import { answering, predicted, readBody } from "../answer.ts";
+import { predicted, readBody } from "../answer.ts";
 import { hintsOf } from "../call-hints.ts";
 import type { DataPlane } from "../data-plane.ts";
 import { encodePredictions, readScoringRequest } from "./scoring.ts";
@@ -77,9 +77,7 @@ export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): reado
           const contentType = contentTypeOf(call.request);
           if (contentType === undefined) return unsupportedType(call.request);
           const name = nameOf(call.params);
-          return answering(call, "scoring", (onServedBy) =>
-            score(plane, name, call, contentType, onServedBy),
-          );
+          return score(plane, name, call, contentType);
         },
       }),
     ),
@@ -91,21 +89,17 @@ async function score(
   name: string,
   call: DirectCall<NamedModel>,
   contentType: "application/json" | "text/csv",
-  onServedBy: Parameters<DataPlane["infer"]>[1],
 ): Promise<RawReply> {
   const request = readScoringRequest(await readBody(call.request), contentType);
-  const response = await plane.infer(
-    {
-      name,
-      version: undefined,
-      requestId: call.requestId,
-      hints: hintsOf(call.request, request.field),
-      outputs: undefined,
-      decode: request.decode,
-      caller: call,
-    },
-    onServedBy,
-  );
+  const response = await plane.infer({
+    name,
+    version: undefined,
+    requestId: call.requestId,
+    hints: hintsOf(call.request, request.field),
+    outputs: undefined,
+    decode: request.decode,
+    caller: call,
+  });
   const body = encodePredictions(
     response.outputs,
     response.model.classLabels,

@@ -63,6 +63,32 @@ describe("predictionServed", () => {
   });
 });
 
+describe("a prediction that fails through no fault of its caller", () => {
+  it("is logged as a failed request with who was to answer, who is named in its headers too", async () => {
+    await send("PUT", "slowly", { ...serving(1, "slow"), timeoutMs: 100 });
+    const before = ground.logged.length;
+    const data = Array.from({ length: 360_000 }, () => 1);
+    const body = { inputs: [{ name: "X", shape: [600, 600], datatype: "FP32", data }] };
+    for (const [path, sent] of [
+      ["/v2/models/slowly/infer", body],
+      [
+        "/serving/slowly/invocations",
+        { inputs: { X: Array.from({ length: 600 }, () => data.slice(0, 600)) } },
+      ],
+    ] as const) {
+      const answer = await call(ground.app, "POST", path, sent);
+      expect([answer.status, path]).toEqual([504, path]);
+      expect(answer.headers.get("ketline-deployment")).toBe("slowly");
+      expect(answer.headers.get("ketline-model-version")).toBe("1");
+    }
+    const failed = ground.logged.slice(before).filter(({ msg }) => msg === "request failed");
+    expect(failed.map(({ route }) => route)).toEqual([
+      "/v2/models/:model/infer",
+      "/serving/:deployment/invocations",
+    ]);
+  });
+});
+
 describe("deploymentChanged", () => {
   const told = (name: string) =>
     toldBy(ground, "deployment.changed").filter(({ deployment }) => deployment === name);

@@ -101,6 +101,7 @@ describe.each(stages)("the Function App, %s", (stage) => {
       Object.entries(settings?.properties ?? {}).filter(([name]) => name.startsWith("KETLINE_")),
     );
     expect(Object.keys(variables).filter((name) => !environmentVariables.includes(name))).toEqual([]);
+    expect(settings?.properties).toMatchObject({ ORT_DISABLE_TELEMETRY: "1" });
     const config = loadConfig(
       Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, atRunTime(String(value))])),
     );

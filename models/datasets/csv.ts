@@ -4,8 +4,7 @@ import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid } from "../../shared/errors.ts";
 import { countRecords } from "./csv-records.ts";
 import { asUtf8 } from "./dialect/encoding.ts";
-import { notesOf } from "./dialect/findings.ts";
-import type { ReadOptions } from "./schemas.ts";
+import type { Findings, ReadOptions } from "./schemas.ts";
 import { settleTypes } from "./text-types.ts";
 
 /**
@@ -14,7 +13,7 @@ import { settleTypes } from "./text-types.ts";
  * first rows only. Here every row is read as text under the header's columns, and a column's type is the narrowest that
  * all of its values have.
  *
- * @returns notes on how the file was understood, and on columns whose type a few values decided
+ * @returns how the file was understood, and notes on columns whose type a few values decided
  */
 export async function csvToParquet(
   duckDb: DuckDb,
@@ -22,7 +21,7 @@ export async function csvToParquet(
   options: ReadOptions,
   target: string,
   scratchDirectory: string,
-): Promise<string[]> {
+): Promise<{ readonly notes: readonly string[]; readonly findings: Omit<Findings, "compression"> }> {
   const { file, encoding } = await asUtf8(uploaded, scratchDirectory);
   const { delimiter, names } = await readHeader(file, options.delimiter);
   const records = await countRecords(file, delimiter, names.length);
@@ -55,7 +54,7 @@ export async function csvToParquet(
     // Where a comma separates fields, a number with one is more likely to be quoted thousands.
     decimalCommas: delimiter !== ",",
   });
-  return [...notesOf({ encoding, columns: findings }), ...notes];
+  return { notes, findings: { encoding, delimiter, columns: findings } };
 }
 
 const longestHeader = 256 * 1024;

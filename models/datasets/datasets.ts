@@ -156,7 +156,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
   };
 
   const admit = createAdmission({ store, blobs, clock, audit, maxUploadBytes });
-  const profile = profileJob({ store, blobs, workers, admit, events });
+  const profile = profileJob({ store, blobs, workers, admit, events, maxUploadBytes });
   const deletions = createDeletions({
     ...options,
     store,

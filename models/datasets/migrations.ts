@@ -69,4 +69,10 @@ export const datasetMigrations: readonly Migration[] = [
       await schema.createIndex("dataset_version_job").on("dataset_version").column("job_id").execute();
     },
   },
+  {
+    name: "0052-datasets-findings",
+    async up({ schema }) {
+      await schema.alterTable("dataset_version").addColumn("findings", "text").execute();
+    },
+  },
 ];

@@ -31,6 +31,7 @@ export interface ProfileJobOptions {
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
   readonly admit: Admit;
+  readonly maxUploadBytes: number;
   readonly events: Pick<Events, "datasetRegistered">;
 }
 
@@ -101,7 +102,12 @@ async function profileVersion(
   try {
     return await inScratchDirectory(async (scratchDirectory) => {
       const task: ProfileTask = {
-        source: { file: file.path, format: row.format, options: JSON.parse(row.options) },
+        source: {
+          file: file.path,
+          format: row.format,
+          options: JSON.parse(row.options),
+          maxBytes: options.maxUploadBytes,
+        },
         expectations,
         scratchDirectory,
       };
@@ -148,6 +154,7 @@ async function recordFindings(
     columns: JSON.stringify(found.columns),
     checks: JSON.stringify(found.checks),
     notes: JSON.stringify(found.notes),
+    findings: found.findings === null ? null : JSON.stringify(found.findings),
   } as const;
   const recorded = await store.recordFindings(row, findings);
   if (recorded === "gone") {

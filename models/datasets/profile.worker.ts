@@ -3,7 +3,7 @@ import { invalid } from "../../shared/errors.ts";
 import { checkExpectations } from "./expectations.ts";
 import { profileColumns } from "./profile.ts";
 import { readRows, type Source, unreadable } from "./reading.ts";
-import type { Check, Column, ColumnProfile, Expectation } from "./schemas.ts";
+import type { Check, Column, ColumnProfile, Expectation, Findings } from "./schemas.ts";
 
 export interface ProfileTask {
   readonly source: Source;
@@ -19,6 +19,7 @@ export interface ProfileResult {
   readonly profile: readonly ColumnProfile[];
   readonly checks: readonly Check[];
   readonly notes: readonly string[];
+  readonly findings: Findings | null;
 }
 
 /** Reads, profiles and checks one file on a worker thread. @throws invalid when the file cannot be read. */
@@ -44,6 +45,7 @@ export default async function profileFile(
       profile,
       checks,
       notes: rows.notes,
+      findings: rows.findings,
     };
   });
   // A Parquet file may be broken anywhere, so any query may be the one that finds it.

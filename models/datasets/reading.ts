@@ -2,14 +2,18 @@ import path from "node:path";
 import { type DuckDb, quoteText } from "../../shared/duckdb/index.ts";
 import { invalid, isKetlineError, tooLarge } from "../../shared/errors.ts";
 import { csvToParquet } from "./csv.ts";
+import { unpacked } from "./dialect/compression.ts";
+import { notesOf } from "./dialect/findings.ts";
 import { checkDepth } from "./json-depth.ts";
-import type { Column, ColumnKind, Format, ReadOptions } from "./schemas.ts";
+import type { Column, ColumnKind, Findings, Format, ReadOptions } from "./schemas.ts";
 import { settleTypes } from "./text-types.ts";
 
 export interface Source {
   readonly file: string;
   readonly format: Format;
   readonly options: ReadOptions;
+  /** What a packed text file may hold unpacked. */
+  readonly maxBytes: number;
 }
 
 export interface Rows {
@@ -19,6 +23,8 @@ export interface Rows {
   readonly count: number;
   /** What was noticed on the way. */
   readonly notes: readonly string[];
+  /** Null for Parquet, which leaves nothing to be understood. */
+  readonly findings: Findings | null;
 }
 
 /**
@@ -27,7 +33,7 @@ export interface Rows {
  */
 export async function readRows(duckDb: DuckDb, source: Source, scratchDirectory: string): Promise<Rows> {
   const target = path.join(scratchDirectory, "rows.parquet");
-  const notes = await toParquet(duckDb, source, target, scratchDirectory);
+  const { notes, findings } = await toParquet(duckDb, source, target, scratchDirectory);
   const file = source.format === "parquet" ? source.file : target;
   const described = await duckDb.rows(`describe select * from read_parquet(${quoteText(file)})`);
   const columns = described.map((row) => {
@@ -36,7 +42,7 @@ export async function readRows(duckDb: DuckDb, source: Source, scratchDirectory:
   });
   checkColumns(columns.length);
   const [counted] = await duckDb.rows(`select count(*) as n from read_parquet(${quoteText(file)})`);
-  return { file, columns, count: Number(counted?.n), notes };
+  return { file, columns, count: Number(counted?.n), notes, findings };
 }
 
 /** Each column is profiled by queries of its own, and described wherever a version is. */
@@ -53,15 +59,15 @@ async function toParquet(
   source: Source,
   target: string,
   scratchDirectory: string,
-): Promise<readonly string[]> {
-  switch (source.format) {
-    case "parquet":
-      return [];
-    case "csv":
-      return csvToParquet(duckDb, source.file, source.options, target, scratchDirectory);
-    case "jsonl":
-      return jsonLinesToParquet(duckDb, source.file, target, scratchDirectory);
-  }
+): Promise<Pick<Rows, "notes" | "findings">> {
+  if (source.format === "parquet") return { notes: [], findings: null };
+  const { file, compression } = await unpacked(source.file, scratchDirectory, source.maxBytes);
+  const read =
+    source.format === "csv"
+      ? await csvToParquet(duckDb, file, source.options, target, scratchDirectory)
+      : await jsonLinesToParquet(duckDb, file, target, scratchDirectory);
+  const findings = { compression, ...read.findings };
+  return { notes: [...notesOf(findings), ...read.notes], findings };
 }
 
 /** DuckDB leaves times with an offset, as JavaScript writes them, text; they become times here. */
@@ -70,7 +76,7 @@ async function jsonLinesToParquet(
   file: string,
   target: string,
   scratchDirectory: string,
-): Promise<readonly string[]> {
+): ReturnType<typeof csvToParquet> {
   await checkDepth(file);
   const texts = path.join(scratchDirectory, "texts.parquet");
   // The types follow from all rows (sample_size -1), not from the first 20,480 as by default.
@@ -82,7 +88,8 @@ async function jsonLinesToParquet(
   const names = described
     .filter((column) => column.column_type === "VARCHAR")
     .map((column) => String(column.column_name));
-  return (await settleTypes(duckDb, texts, names, target, { candidates: ["TIMESTAMP"] })).notes;
+  const { notes, findings } = await settleTypes(duckDb, texts, names, target, { candidates: ["TIMESTAMP"] });
+  return { notes, findings: { encoding: "utf-8", delimiter: null, columns: findings } };
 }
 
 /** What a column can be used for, from DuckDB's name of its type. */
@@ -107,7 +114,7 @@ export function unreadable(error: unknown, source: Source): unknown {
   if (isKetlineError(error) || !(error instanceof Error)) return error;
   const text = /^[\w ]+ Error: (.*)$/s.exec(error.message)?.[1] ?? fromLibrary.exec(error.message)?.[0];
   if (text === undefined || passing.test(error.message)) return error;
-  const lines = text.replaceAll(source.file, "the file").split("\n");
+  const lines = text.replaceAll(source.file, "the file").replaceAll(inScratch, "the file").split("\n");
   const end = lines.findIndex((line) => /^\s*$|^(Possible|Try |\s*Try |LINE \d|\*)/.test(line));
   const what = lines
     .slice(0, end <= 0 ? 1 : end)
@@ -116,6 +123,8 @@ export function unreadable(error: unknown, source: Source): unknown {
   return invalid(`The file cannot be read as ${nameOf[source.format]}: ${what}`, { cause: error });
 }
 
+/** What the file was unpacked or decoded to. */
+const inScratch = /\/[^\s"']*\/(unpacked|utf-8\.csv|texts\.parquet|rows\.parquet)/g;
 const passing = /^INTERRUPT Error|No space left|Cannot open file|Too many open files|Input\/output error/i;
 /** Errors of the C++ library that DuckDB passes on without a kind of its own. */
 const fromLibrary =

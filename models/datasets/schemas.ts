@@ -72,6 +72,32 @@ const Column = z.object({
 });
 export type Column = z.infer<typeof Column>;
 
+const ColumnFinding = z.discriminatedUnion("kind", [
+  z
+    .object({
+      kind: z.literal("missing"),
+      column: z.string(),
+      spellings: z.array(z.object({ text: z.string(), count: z.int() })),
+    })
+    .describe("Values that are read as missing, each as it was written, with how often; at most 20"),
+  z
+    .object({ kind: z.literal("decimal comma"), column: z.string() })
+    .describe("Numbers with a comma for a point"),
+]);
+export type ColumnFinding = z.infer<typeof ColumnFinding>;
+
+export const encodings = ["utf-8", "utf-16le", "utf-16be", "windows-1252"] as const;
+export type Encoding = (typeof encodings)[number];
+
+/** How the text of a file was understood. */
+const Findings = z.object({
+  compression: z.enum(["gzip", "zstd"]).nullable().describe("What the upload was packed with"),
+  encoding: z.enum(encodings).describe("`windows-1252` has Latin-1 in it"),
+  delimiter: z.string().nullable().describe("Of CSV"),
+  columns: z.array(ColumnFinding),
+});
+export type Findings = z.infer<typeof Findings>;
+
 export const versionStates = ["pending", "ready", "rejected", "failed"] as const;
 export type VersionState = (typeof versionStates)[number];
 
@@ -92,6 +118,9 @@ export const VersionSchema = z
     columns: z.array(Column),
     checks: z.array(Check),
     notes: z.array(z.string()).describe("What was noticed when the file was read"),
+    findings: Findings.nullable().describe(
+      "How its text was understood; null for Parquet, and until it is read",
+    ),
     jobId: z.string().nullable(),
     createdBy: z.string(),
     createdMs: z.int(),

@@ -20,7 +20,7 @@ export interface NewVersionRow {
 export type VersionFindings = Partial<
   Pick<
     VersionRow,
-    "state" | "error" | "rows_key" | "profile_key" | "row_count" | "columns" | "checks" | "notes"
+    "state" | "error" | "rows_key" | "profile_key" | "row_count" | "columns" | "checks" | "notes" | "findings"
   >
 >;
 
@@ -105,6 +105,7 @@ export function createDatasetStore(database: Database) {
           columns: "[]",
           checks: "[]",
           notes: "[]",
+          findings: null,
           job_id: null,
           created_by: version.createdBy,
           created_ms: version.nowMs,
@@ -288,6 +289,7 @@ export function versionOf(row: VersionRow): DatasetVersion {
     columns: JSON.parse(row.columns),
     checks: JSON.parse(row.checks),
     notes: JSON.parse(row.notes),
+    findings: row.findings === null ? null : JSON.parse(row.findings),
     jobId: row.job_id,
     createdBy: row.created_by,
     createdMs: row.created_ms,

@@ -32,6 +32,7 @@ interface VersionTable {
   columns: string;
   checks: string;
   notes: string;
+  findings: string | null;
   job_id: string | null;
   created_by: string;
   created_ms: number;

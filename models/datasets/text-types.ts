@@ -1,5 +1,6 @@
 import { type DuckDb, quoteName, quoteText } from "../../shared/duckdb/index.ts";
-import { type ColumnFinding, missingSpellings } from "./dialect/findings.ts";
+import { missingSpellings } from "./dialect/findings.ts";
+import type { ColumnFinding } from "./schemas.ts";
 
 /** What is tried beyond types, with each value that stands for a missing one left aside. */
 export interface TextRules {
@@ -13,7 +14,7 @@ export interface TextRules {
 export interface Settled {
   /** On columns that a few values keep from a type. */
   readonly notes: string[];
-  readonly findings: readonly ColumnFinding[];
+  readonly findings: ColumnFinding[];
 }
 
 type TextType = "BIGINT" | "DOUBLE" | "BOOLEAN" | "DATE" | "TIMESTAMP" | "VARCHAR";

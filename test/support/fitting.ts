@@ -28,7 +28,7 @@ export async function fitRows(rows: readonly Row[], request: object): Promise<Fi
   return inScratchDirectory(async (scratchDirectory) => {
     const file = path.join(scratchDirectory, "rows.jsonl");
     await writeFile(file, rows.map((row) => JSON.stringify(row)).join("\n"));
-    const source = { file, format: "jsonl", options: {} } as const;
+    const source = { file, format: "jsonl", options: {}, maxBytes: 10_000_000 } as const;
     const found = await profileFile({ source, expectations: [], scratchDirectory }, () => {});
     const algorithm: Algorithm = spec.algorithm ?? {
       kind: spec.task === "binary" ? "logistic" : "linear",

@@ -3,12 +3,11 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-
-/** What a text file is written in. Windows-1252 has Latin-1 in it, and any bytes at all can be read as it. */
-export type Encoding = "utf-8" | "utf-16le" | "utf-16be" | "windows-1252";
+import type { Encoding } from "../schemas.ts";
 
 /**
- * The encoding of a whole file: by its byte order mark, else UTF-8 if every byte of it is, else Windows-1252.
+ * The encoding of a whole file: by its byte order mark, else UTF-8 if every byte of it is, else Windows-1252, as which
+ * any bytes at all can be read.
  */
 async function encodingOf(file: string): Promise<Encoding> {
   const marked = await byteOrderMark(file);

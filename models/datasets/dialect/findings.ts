@@ -1,23 +1,9 @@
-import type { Encoding } from "./encoding.ts";
-
-/** How the text of a file was understood, beyond what its uploader said. */
-export interface Findings {
-  readonly encoding: Encoding;
-  readonly columns: readonly ColumnFinding[];
-}
-
-export type ColumnFinding =
-  /** Values that stand for a missing one, each as it was written, with how often. */
-  | {
-      readonly kind: "missing";
-      readonly column: string;
-      readonly spellings: readonly { readonly text: string; readonly count: number }[];
-    }
-  | { readonly kind: "decimal comma"; readonly column: string };
+import type { Findings } from "../schemas.ts";
 
 /** For people, one sentence each; what is as everybody expects it needs none. */
-export function notesOf({ encoding, columns }: Findings): string[] {
-  const notes = encoding === "utf-8" ? [] : [`The file is read as ${names[encoding]}: it is no UTF-8.`];
+export function notesOf({ compression, encoding, columns }: Findings): string[] {
+  const notes = compression === null ? [] : [`The file is unpacked from ${compression}.`];
+  if (encoding !== "utf-8") notes.push(`The file is read as ${names[encoding]}: it is no UTF-8.`);
   for (const finding of columns) {
     if (finding.kind === "decimal comma") {
       notes.push(`Column "${finding.column}" is numeric: its decimal commas are read as points.`);

@@ -12,7 +12,7 @@ describe("a profile that is cancelled", () => {
         workers.runApart<ProfileTask, ProfileResult>(
           new URL("../../../models/datasets/profile.worker.ts", import.meta.url),
           {
-            source: { file: flightsFile, format: "parquet", options: {} },
+            source: { file: flightsFile, format: "parquet", options: {}, maxBytes: 10_000_000 },
             expectations: [],
             scratchDirectory,
           },

@@ -97,6 +97,30 @@ describe("registering a version", () => {
     });
   });
 
+  it("says how the text of a file was understood", async () => {
+    await upload("understood", "csv", "a;b\n1,5;NA\n2,5;3\n");
+    await ground.runner.drain();
+    expect((await versionOf("understood", "latest")).body).toMatchObject({
+      columns: [
+        { name: "a", kind: "numeric" },
+        { name: "b", kind: "numeric" },
+      ],
+      findings: {
+        compression: null,
+        encoding: "utf-8",
+        delimiter: ";",
+        columns: [
+          { kind: "decimal comma", column: "a" },
+          { kind: "missing", column: "b", spellings: [{ text: "NA", count: 1 }] },
+        ],
+      },
+      notes: [
+        'Column "a" is numeric: its decimal commas are read as points.',
+        'Column "b": "NA" (1) are read as missing values.',
+      ],
+    });
+  });
+
   it("counts versions, newest first, one page after another", async () => {
     for (const n of [1, 2, 3]) await upload("counted", "csv", `n\n${n}\n`);
     await ground.runner.drain();

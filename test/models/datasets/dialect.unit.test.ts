@@ -1,19 +1,25 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import profileFile from "../../../models/datasets/profile.worker.ts";
 import { inScratchDirectory, withDuckDb } from "../../../shared/duckdb/index.ts";
 
-async function read(content: string | Uint8Array) {
+async function read(content: string | Uint8Array, format: "csv" | "jsonl" = "csv") {
   return inScratchDirectory(async (scratchDirectory) => {
     const file = path.join(scratchDirectory, "upload");
     await writeFile(file, content);
-    const source = { file, format: "csv", options: {} } as const;
+    const source = { file, format, options: {}, maxBytes: 10_000_000 };
     const found = await profileFile({ source, expectations: [], scratchDirectory }, () => {});
     const rows = await withDuckDb({ files: [found.rowsFile], scratchDirectory }, (duckDb) =>
       duckDb.rows("select * from read_parquet($1)", [found.rowsFile]),
     );
-    return { types: found.columns.map(({ type }) => type), rows, notes: found.notes };
+    return {
+      types: found.columns.map(({ type }) => type),
+      rows,
+      notes: found.notes,
+      findings: found.findings,
+    };
   });
 }
 
@@ -81,5 +87,56 @@ describe("text that is no UTF-8", () => {
     const content = Buffer.concat([Buffer.from(`name,n\n${lines}`), Buffer.from("M\xfcller,1\n", "latin1")]);
     expect((await read(content)).notes).toEqual([expect.stringContaining("Windows-1252")]);
     expect((await read(`\ufeffname,n\nMüller,1\n`)).notes).toEqual([]);
+  });
+});
+
+describe("a packed file", () => {
+  const csv = "name,n\nx,1\ny,NA\n";
+
+  it.each([
+    ["gzip", gzipSync(csv)],
+    ["gzip", Buffer.concat([gzipSync("name,n\n"), gzipSync("x,1\ny,NA\n")])],
+    ["zstd", zstdCompressSync(csv)],
+  ])("of %s is unpacked, and shown as found", async (compression, content) => {
+    const { rows, findings } = await read(content);
+    expect(rows).toEqual([
+      { name: "x", n: "1" },
+      { name: "y", n: null },
+    ]);
+    expect(findings).toEqual({
+      compression,
+      encoding: "utf-8",
+      delimiter: ",",
+      columns: [{ kind: "missing", column: "n", spellings: [{ text: "NA", count: 1 }] }],
+    });
+  });
+
+  it("may be JSON Lines, and is refused with its own line where it is wrong", async () => {
+    expect(await read(gzipSync('{"a":1}\n'), "jsonl")).toMatchObject({
+      rows: [{ a: "1" }],
+      findings: { compression: "gzip" },
+    });
+    const refused = await read(gzipSync('{"a":1}\n{"a":\n'), "jsonl").catch((error: unknown) => error);
+    expect(refused).toMatchObject({ kind: "invalid", message: expect.not.stringMatching(/tmp|ketline-/) });
+  });
+
+  it.each([
+    ["cut off", gzipSync("a,b\n1,2\n").subarray(0, 20)],
+    ["damaged", gzipSync("a,b\n1,2\n").fill(7, 12, 16)],
+    ["only its first bytes", Uint8Array.of(0x1f, 0x8b)],
+    ["zstd that is cut off", zstdCompressSync("a,b\n1,2\n".repeat(100)).subarray(0, 20)],
+    ["zstd of its first bytes", Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 255, 255, 255)],
+  ])("is refused in words: %s", async (_what, content) => {
+    await expect(read(content)).rejects.toMatchObject({ kind: "invalid", message: /cannot be unpacked/ });
+  });
+
+  it.each([
+    ["gzip", gzipSync(new Uint8Array(200_000_000))],
+    ["zstd", zstdCompressSync(new Uint8Array(200_000_000))],
+  ])("that unpacks to more than an upload may have is refused: %s", async (_what, content) => {
+    await expect(read(content)).rejects.toMatchObject({
+      kind: "too_large",
+      message: /more than the 10000000 bytes/,
+    });
   });
 });

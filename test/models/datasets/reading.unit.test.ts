@@ -15,7 +15,7 @@ function read(
     const file = path.join(scratchDirectory, "upload");
     await writeFile(file, content);
     return await profileFile(
-      { source: { file, format, options }, expectations: [], scratchDirectory },
+      { source: { file, format, options, maxBytes: 10_000_000 }, expectations: [], scratchDirectory },
       () => {},
     );
   });
@@ -200,7 +200,7 @@ describe("the profile of a column", () => {
     const result = await inScratchDirectory((scratchDirectory) =>
       profileFile(
         {
-          source: { file: flightsFile, format: "parquet", options: {} },
+          source: { file: flightsFile, format: "parquet", options: {}, maxBytes: 10_000_000 },
           scratchDirectory,
           expectations: [
             { kind: "rows", min: 3_000_000, max: 3_000_000 },

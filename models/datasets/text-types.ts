@@ -111,38 +111,35 @@ async function inferType(
 ): Promise<{ type: TextType; note?: string; missing?: boolean; decimalComma?: boolean }> {
   const column = quoteName(name);
   const tried = tests.filter(([type]) => candidates?.includes(type) ?? true);
-  const missing = spellings ? isMissing(column) : "false";
-  const aggregates = tried.flatMap(([type, test]) => [
-    `count(*) filter (${test(column)}) as ${type}`,
-    `count(*) filter (${test(column)} and not ${missing}) as ${type}_present`,
-  ]);
-  aggregates.push(
-    `count(*) filter (${missing}) as missing`,
-    `count(*) filter (not ${missing} and ${isDecimalComma(column)}) as decimal_commas`,
-  );
-  const from = `from read_parquet(${quoteText(texts)}, file_row_number = true) where ${column} is not null`;
-  const [counts] = await duckDb.rows(`select count(*) as n, ${aggregates.join(", ")} ${from}`);
-  const present = Number(counts?.n);
-  if (present === 0) return { type: "VARCHAR" };
-  const countOf = (type: TextType) => Number(counts?.[type]);
-  const found = tried.find(([type]) => countOf(type) === present);
+  const count = async (from: string, more: readonly string[] = []) => {
+    const aggregates = tried.map(([type, test]) => `count(*) filter (${test(column)}) as ${type}`);
+    const [counts] = await duckDb.rows(
+      `select ${["count(*) as n", ...aggregates, ...more].join(", ")} ${from}`,
+    );
+    return (what: TextType | "n" | "decimal_commas") => Number(counts?.[what] ?? 0);
+  };
+  const written = `from read_parquet(${quoteText(texts)}, file_row_number = true) where ${column} is not null`;
+  const plain = await count(written);
+  if (plain("n") === 0) return { type: "VARCHAR" };
+  const found = tried.find(([type]) => plain(type) === plain("n"));
   if (found !== undefined) return { type: found[0] };
-  const spelled = Number(counts?.missing);
-  const stated = present - spelled;
-  if (stated > 0 && spelled > 0) {
-    const apart = tried.find(([type]) => Number(counts?.[`${type}_present`]) === stated);
-    if (apart !== undefined) return { type: apart[0], missing: true };
-  }
-  if (decimalCommas && stated > 0 && Number(counts?.decimal_commas) === stated) {
-    return { type: "DOUBLE", missing: spelled > 0, decimalComma: true };
-  }
-  const almost = tried.filter(([type]) => countOf(type) >= present * (1 - nearly)).at(-1);
+  // Only what is of no type as it is written is looked at again.
+  const from = spellings ? `${written} and not ${isMissing(column)}` : written;
+  const commas = decimalCommas ? [`count(*) filter (${isDecimalComma(column)}) as decimal_commas`] : [];
+  const stated = spellings || decimalCommas ? await count(from, commas) : plain;
+  const present = stated("n");
+  const missing = present < plain("n");
+  if (present === 0) return { type: "VARCHAR" };
+  const apart = missing ? tried.find(([type]) => stated(type) === present) : undefined;
+  if (apart !== undefined) return { type: apart[0], missing };
+  if (stated("decimal_commas") === present) return { type: "DOUBLE", missing, decimalComma: true };
+  const almost = tried.filter(([type]) => stated(type) >= present * (1 - nearly)).at(-1);
   if (almost === undefined) return { type: "VARCHAR" };
   const [type, test] = almost;
   const [first] = await duckDb.rows(
     `select ${column} as value, file_row_number + 1 as row ${from} and not (${test(column)}) order by file_row_number limit 1`,
   );
-  const others = present - countOf(type);
+  const others = present - stated(type);
   const note =
     `Column "${name}" is text: ${others} of its ${present} values ${others === 1 ? "is" : "are"} not of type ${type}, ` +
     `first ${JSON.stringify(String(first?.value).slice(0, 50))} in row ${first?.row}. nullText tells what stands for a missing value.`;

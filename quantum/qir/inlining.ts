@@ -47,8 +47,9 @@ export function inlineCalls(module: QirModule): readonly QirBlock[] {
           }
           const { blocks, after } = inlined(callee, call, instruction, depth);
           const [first, ...others] = blocks;
-          current.instructions.push(...(first?.instructions ?? []));
-          expanded.push(...others.map((block) => ({ ...block, instructions: [...block.instructions] })));
+          // One by one: as arguments of one call, a hundred thousand overflow the stack.
+          for (const each of first?.instructions ?? []) current.instructions.push(each);
+          for (const block of others) expanded.push({ ...block, instructions: [...block.instructions] });
           current = expanded.at(-1) ?? current;
           current.instructions.push(...after);
         } else if (instruction.operation === "ret") {

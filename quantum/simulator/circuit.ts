@@ -66,15 +66,15 @@ function drawColumn(
   for (const operation of components) {
     const marks = marksOf(operation).map(([qubit, text]) => [rows.get(qubit) ?? 0, text] as const);
     const touched = marks.map(([row]) => row);
-    const top = Math.min(...touched);
-    const bottom = Math.max(...touched);
+    const top = touched.reduce((least, row) => Math.min(least, row), height);
+    const bottom = touched.reduce((most, row) => Math.max(most, row), -1);
     for (let row = top; row < bottom; row++) {
       gaps[row] = "│";
       if (row > top) wires[row] = "┼";
     }
     for (const [row, text] of marks) wires[row] = text;
   }
-  return { wires, gaps, width: Math.max(1, ...wires.map((text) => text.length)) };
+  return { wires, gaps, width: wires.reduce((most, text) => Math.max(most, text.length), 1) };
 }
 
 function marksOf(operation: CircuitOperation): readonly (readonly [qubit: number, text: string])[] {

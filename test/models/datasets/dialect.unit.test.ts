@@ -140,3 +140,13 @@ describe("a packed file", () => {
     });
   });
 });
+
+describe("a column that a few values keep from a type", () => {
+  it("is told of them, and not of its missing values", async () => {
+    const { types, notes } = await read(`a\n${"1\nNA\n".repeat(50)}x\n`);
+    expect(types).toEqual(["VARCHAR"]);
+    expect(notes).toEqual([
+      expect.stringMatching(/1 of its 51 values is not of type DOUBLE, first "x" in row 101/),
+    ]);
+  });
+});

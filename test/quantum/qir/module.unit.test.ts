@@ -57,6 +57,24 @@ describe("QIR as text", () => {
     expect(() => parseQir(text)).toThrow(message);
   });
 
+  const record = (kind: string, count: number) =>
+    `  call void @__quantum__rt__${kind}_record_output(i64 ${count}, ptr null)`;
+  const result = "  call void @__quantum__rt__result_record_output(ptr null, ptr null)";
+
+  it("may nest its output a hundred deep, and is refused beyond that", () => {
+    const nested = (depth: number) =>
+      parseQir(opaque([...Array<string>(depth).fill(record("array", 1)), result, "  ret void"].join("\n")));
+    expect(qsharpOfQir(nested(100))).toContain("Result[]");
+    expect(() => qsharpOfQir(nested(101))).toThrow(/more than 100 deep/);
+    expect(() => qsharpOfQir(nested(100_000))).toThrow(/more than 100 deep/);
+  });
+
+  it("may call a function of very many instructions", () => {
+    const gates = "  call void @__quantum__qis__h__body(ptr null)\n".repeat(150_000);
+    const text = `define void @many() {\n${gates}  ret void\n}\n${opaque("  call void @many()\n  ret void")}`;
+    expect(qsharpOfQir(parseQir(text)).match(/\bH\(/g)).toHaveLength(150_000);
+  });
+
   it("takes the entry point by its name, or by its attribute", () => {
     expect(parseQir(typed, "ENTRYPOINT__main").entryPoint.name).toBe("ENTRYPOINT__main");
     expect(parseQir(typed, "elsewhere").entryPoint.name).toBe("ENTRYPOINT__main");

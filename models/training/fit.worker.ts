@@ -18,7 +18,7 @@ import { trainingProfile } from "./reference-profile.ts";
 import type { Algorithm, Baselines, TrainingSpec } from "./schemas.ts";
 import { openGraph } from "./scoring.ts";
 import { metricsOf, type SliceCodes, type SliceMetrics, sliceMetrics } from "./slices.ts";
-import type { FittedModel } from "./trainer.ts";
+import type { FittedModel, Importance } from "./trainer.ts";
 
 export interface FitTask {
   /** The rows of the data set, as Parquet. */
@@ -44,7 +44,7 @@ export interface FitResult {
   readonly disagreement: number;
   readonly parameters: Readonly<Record<string, string>>;
   readonly losses: readonly number[];
-  readonly importances: FittedModel["importances"];
+  readonly importances: readonly Importance[];
   readonly notes: readonly string[];
   /** Some rows of the holdout, as a client would send them. */
   readonly example: Readonly<Record<string, readonly (readonly (number | string)[])[]>>;
@@ -107,7 +107,7 @@ export default async function fitModel(
       disagreement: tested.disagreement,
       parameters: fitted.parameters,
       losses: fitted.losses,
-      importances: fitted.importances,
+      importances: fitted.importances(),
       notes: fitted.notes,
       example: tested.example,
     };

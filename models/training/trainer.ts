@@ -25,7 +25,7 @@ export interface FittedModel {
   /** The size of the numbers that a prediction is added up from: their rounding is not that of a small sum. */
   readonly magnitude: number;
   /** How much the model owes to each feature; empty where its weights say so themselves. */
-  readonly importances: readonly Importance[];
+  importances(): readonly Importance[];
   /** The graph between the inputs, one per feature, and the prediction. */
   graph(): PredictorGraph;
   /** What is worth logging of the fit. */

@@ -57,7 +57,7 @@ export const boostingTrainer: Trainer = {
       losses: fit.losses,
       tolerance,
       magnitude: settings.loss.kind === "poisson" ? 1 : largestSize(fit),
-      importances: importancesOf(rows, coding, fit, algorithm.seed),
+      importances: () => importancesOf(rows, coding, fit, algorithm.seed),
       notes: notesOf(rows, coding, fit, settings),
     };
   },

@@ -14,6 +14,8 @@ import {
 const smoothing = 10;
 const penalty = 10;
 const mostInSet = 32;
+/** A category of fewer rows in the leaf stays with the rest (scikit-learn's MIN_CAT_SUPPORT). */
+const fewestRows = 10;
 
 /**
  * Splits by a set of categories. Sorted by their mean gradient, one of the cuts of that order is the best set of all
@@ -35,13 +37,14 @@ export function categorySplit(
   const rows = Math.floor(packed / unit);
   const parent = parentScore(sums, rows, unit, quantum, rules);
   const order = byMeanGradient(bins, offset, histogram, packing);
+  const most = Math.min(mostInSet, Math.ceil(order.length / 2));
   let bestGain = 2 * least;
   let bestSize = 0;
   let bestFromEnd = false;
   for (const fromEnd of [false, true]) {
     let leftGradient = 0;
     let leftPacked = 0;
-    for (let size = 1; size <= Math.min(mostInSet, order.length - 1); size++) {
+    for (let size = 1; size <= most; size++) {
       const code = order[fromEnd ? order.length - size : size - 1] as number;
       leftGradient += histogram[offset + 2 * code] as number;
       leftPacked += histogram[offset + 2 * code + 1] as number;
@@ -85,7 +88,7 @@ export function categorySplit(
   };
 }
 
-/** The codes that occur, by mean gradient; the code decides between equal ones. */
+/** The codes that occur often enough, by mean gradient; the code decides between equal ones. */
 function byMeanGradient(
   bins: number,
   offset: number,
@@ -96,7 +99,7 @@ function byMeanGradient(
   const means = new Float64Array(bins + 1);
   for (let code = 0; code <= bins; code++) {
     const packed = histogram[offset + 2 * code + 1] as number;
-    if (packed === 0) continue;
+    if (packed < fewestRows * unit) continue;
     const hessian = (packed - Math.floor(packed / unit) * unit) * quantum;
     means[code] = (histogram[offset + 2 * code] as number) / (hessian + smoothing);
     codes.push(code);

@@ -62,7 +62,7 @@ export const linearTrainer: Trainer = {
       losses,
       tolerance,
       magnitude: 1,
-      importances: [],
+      importances: () => [],
       notes: notesOf(rows, encoding, fit),
     };
   },

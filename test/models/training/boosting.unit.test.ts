@@ -76,6 +76,24 @@ describe("rows and Hessians in one number", () => {
 });
 
 describe("boosted trees", () => {
+  it("split categories by sets, in one step where the loss is all in one set, and leave rare ones with the rest", () => {
+    const codes = Uint8Array.from({ length: rows }, (_, row) => (row < 5 ? 12 : row % 12));
+    const high = new Set([1, 4, 5, 9, 12]);
+    const target = Float64Array.from(codes, (code) => (high.has(code) ? 2 : 0));
+    const data = packRows(rows, [{ kind: "categorical", bins: 13 }], (_, out) => out.set(codes));
+    const settings = {
+      ...plainSettings,
+      trees: 1,
+      learningRate: 1,
+      maxLeaves: 2,
+      loss: { kind: "squared" },
+    } as const;
+    const { trees } = boost(data, target, null, settings, () => undefined);
+    const set = trees[0]?.sets[0] ?? new Uint8Array(0);
+    expect(Array.from(set.keys()).filter((code) => set[code] === 1)).toEqual([1, 4, 5, 9]);
+    expect(trees[0]?.missingLeft[0]).toBe(0);
+  });
+
   it("take one split where one step is all there is, and its means as values", () => {
     const step = Float64Array.from(z, (value) => (value > 0.5 ? 4 : 1));
     const { trees, start } = boosted(step, { kind: "squared" }, { trees: 1, learningRate: 1, maxLeaves: 2 });

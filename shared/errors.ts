@@ -7,6 +7,7 @@ export type ErrorKind =
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "method_not_allowed"
   | "conflict"
   | "precondition_failed"
   | "too_large"
@@ -19,6 +20,7 @@ export type ErrorKind =
 export const callersFaults: ReadonlySet<string> = new Set<ErrorKind>([
   "invalid",
   "not_found",
+  "method_not_allowed",
   "too_large",
   "unsupported",
   "precondition_failed",
@@ -39,6 +41,8 @@ export interface ErrorDetails {
   readonly fault?: string;
   /** Headers of the answer, whatever its protocol. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The methods that the path takes. */
+  readonly allow?: readonly string[];
   /** Further members of the error's body, where the protocol has room for them. */
   readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
@@ -78,6 +82,8 @@ export const unauthenticated = of("unauthenticated");
 /** The caller is known and may not do this. */
 export const forbidden = of("forbidden");
 export const notFound = of("not_found");
+/** The path is there and has no such method; `allow` names those that it has. */
+export const methodNotAllowed = of("method_not_allowed");
 /** The request contradicts what is stored: it exists already, or its state does not allow this. */
 export const conflict = of("conflict");
 /** The caller's `If-Match` or expected revision is not the current one. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { BlobLinks } from "../../shared/blobs/index.ts";
-import { invalid, notFound } from "../../shared/errors.ts";
+import { invalid, methodNotAllowed, notFound } from "../../shared/errors.ts";
 import {
   type Call,
   invalidBySchema,
@@ -93,9 +93,14 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
     ...(id === undefined ? [] : [id === "sasUri" ? id : "{id}"]),
     ...(nested ? [nested] : []),
   ];
-  const signature = `${method} ${shape.join("/")}${verb === undefined ? "" : `:${verb}`}`.toLowerCase();
+  const place = `${shape.join("/")}${verb === undefined ? "" : `:${verb}`}`.toLowerCase();
+  const signature = `${method.toLowerCase()} ${place}`;
   const handle = Object.hasOwn(operations, signature) ? operations[signature] : undefined;
   if (handle === undefined || operation.segments.length > 3) {
+    const allow = operation.segments.length > 3 ? [] : methodsOf(place);
+    if (allow.length > 0) {
+      throw methodNotAllowed(`${plain} has no ${method}; it takes ${allow.join(", ")}.`, { allow });
+    }
     throw notFound(`The data plane has no ${method} ${plain}${verb === undefined ? "" : `:${verb}`}.`);
   }
   const reply = await handle(operation, id ?? "");
@@ -107,6 +112,14 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
     });
   }
   return reply;
+}
+
+function methodsOf(place: string): readonly string[] {
+  const methods = Object.keys(operations)
+    .map((signature) => signature.split(" "))
+    .filter(([, at]) => at === place)
+    .map(([method = ""]) => method.toUpperCase());
+  return methods.includes("GET") ? [...methods, "HEAD"] : methods;
 }
 
 const auditVerbs: Readonly<Record<string, string>> = { PUT: "put", PATCH: "update", DELETE: "delete" };

@@ -6,6 +6,7 @@ import {
   forbidden,
   invalid,
   isKetlineError,
+  methodNotAllowed,
   notFound,
   timedOut,
   unauthenticated,
@@ -15,6 +16,7 @@ import { type Actor, allows, type Identity } from "../identity/actor.ts";
 import { failSpan, inSpan } from "../telemetry/index.ts";
 import { readJson } from "./body.ts";
 import { isStorable, unstorable } from "./json.ts";
+import { createPathMethods } from "./methods.ts";
 import { errorReply, protocolOfPath } from "./protocols.ts";
 import type { Call, Reply, RequestHead, Route } from "./route.ts";
 
@@ -55,13 +57,22 @@ export function createApplication(options: ApplicationOptions): Hono {
       return new Response(body, { status, headers });
     });
   }
+  const pathMethods = createPathMethods(options.routes);
   app.notFound((context) => {
     const { path, method } = context.req;
-    const { status, headers, body } = errorAnswer(
-      protocolOfPath(path),
-      notFound(`Nothing answers ${method} ${path}.`, { code: "ENDPOINT_NOT_FOUND" }),
-      requestIdOf(context.req.raw),
-    );
+    const requestId = requestIdOf(context.req.raw);
+    const allow = pathMethods.of(path);
+    if (method === "OPTIONS" && allow.length > 0) {
+      return new Response(null, {
+        status: 204,
+        headers: { allow: allow.join(", "), "x-request-id": requestId },
+      });
+    }
+    const error =
+      allow.length === 0
+        ? notFound(`Nothing answers ${method} ${path}.`, { code: "ENDPOINT_NOT_FOUND" })
+        : methodNotAllowed(`${path} has no ${method}; it takes ${allow.join(", ")}.`, { allow });
+    const { status, headers, body } = errorAnswer(protocolOfPath(path), error, requestId);
     return new Response(body as string, { status, headers });
   });
   return app;

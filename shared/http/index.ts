@@ -7,7 +7,7 @@ export {
 export { limitBytes, readBytes, readJson } from "./body.ts";
 export { createDirectRoutes, type DirectRoutes } from "./direct.ts";
 export { parseJson, unstorableAt } from "./json.ts";
-export { openApiDocument } from "./openapi.ts";
+export { documentedPath, openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply, protocolOfPath } from "./protocols.ts";
 export { expectedRevisionOf, expecting, tagged } from "./revision.ts";

@@ -1,31 +1,27 @@
-import { z } from "zod";
+import type { z } from "zod";
+import { commonErrors, errorComponents } from "./common-errors.ts";
+import { jsonSchema } from "./json-schema.ts";
 import type { Route, RouteResponse } from "./route.ts";
 
-const problem = {
-  description: "What was wrong, as RFC 9457 problem details",
-  content: {
-    "application/problem+json": {
-      schema: {
-        type: "object",
-        required: ["title", "status", "detail"],
-        properties: {
-          type: { type: "string" },
-          title: { type: "string" },
-          status: { type: "integer" },
-          detail: { type: "string" },
-          field: { type: "string" },
-        },
-      },
-    },
-  },
-};
+/** Where a route stands in the description: its path with `{name}` for each parameter. */
+export function documentedPath(path: string): string {
+  return path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}");
+}
 
-/** The OpenAPI 3.1 description of Ketline's own routes, derived from the same schemas that parse the requests. */
-export function openApiDocument(routes: readonly Route[], version: string): Record<string, unknown> {
+/**
+ * The OpenAPI 3.1 description of every route, of whichever protocol, derived from the same schemas that parse the
+ * requests, or, where a handler reads its request itself, from what it `accepts`.
+ *
+ * @param serverUrl where the server answers, as the reader reached it
+ */
+export function openApiDocument(
+  routes: readonly Route[],
+  version: string,
+  serverUrl = "http://127.0.0.1:7071",
+): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
-    if (route.protocol !== "ketline") continue;
-    const path = route.path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}");
+    const path = documentedPath(route.path);
     paths[path] ??= {};
     paths[path][route.method.toLowerCase()] = operation(route, path);
   }
@@ -35,30 +31,59 @@ export function openApiDocument(routes: readonly Route[], version: string): Reco
       title: "Ketline",
       version,
       description:
-        "Ketline's own API. MLflow's REST API, the Open Inference Protocol and the Azure Quantum data plane are served " +
-        "beside it, as their own specifications describe them.",
+        "Everything that this server answers: Ketline's own API, MLflow's REST API, the Open Inference Protocol, MLflow's " +
+        "scoring protocol and the Azure Quantum data plane. A path answers errors in the words of its protocol. HEAD is " +
+        "taken wherever GET is; OPTIONS names a path's methods; any other method answers 405 with `Allow`.",
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: "/" }],
-    tags: [...new Set(routes.filter((route) => route.protocol === "ketline").map((route) => route.tag))].map(
-      (name) => ({ name }),
-    ),
+    servers: [{ url: serverUrl }],
+    tags: [...new Set(routes.map(tagOf))].map((name) => ({
+      name,
+      description: tagDescriptions[name] ?? `${name} of Ketline's own API`,
+    })),
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: "http", scheme: "bearer" },
-        basic: { type: "http", scheme: "basic" },
+        bearer: { type: "http", scheme: "bearer", description: "A Ketline token, or one of Entra" },
+        basic: {
+          type: "http",
+          scheme: "basic",
+          description: "A Ketline token as the password; any user name",
+        },
       },
-      responses: { problem },
+      ...errorComponents(routes),
     },
   };
 }
 
+const tagDescriptions: Readonly<Record<string, string>> = {
+  MLflow: "Tracking, artifacts and the model registry, as MLflow's clients call them",
+  "MLflow (ajax-api)": "The same calls under the prefix of MLflow's web page",
+  "MLflow, not served": "Calls of MLflow's GenAI side, which are answered with ENDPOINT_NOT_FOUND",
+  "MLflow scoring": "Predictions as `mlflow models serve` gives them",
+  "Open Inference Protocol": "Predictions and models, version 2 of the protocol",
+  "Azure Quantum": "The local quantum workspace on the wire of Azure Quantum's data plane",
+  Blobs: "What signed links lead to; the signature is the credential",
+  System: "Probes and this description",
+};
+
+function tagOf({ tag, path, responses }: Route): string {
+  if (tag !== "MLflow") return tag;
+  if (responses[200] === undefined) return "MLflow, not served";
+  return path.startsWith("/ajax-api/") ? "MLflow (ajax-api)" : tag;
+}
+
 function operation(route: Route, path: string): Record<string, unknown> {
-  const parameters = [...pathParameters(path, route.params), ...objectParameters(route.query, "query")];
+  const names = new Set([...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name));
+  const isRead = route.method === "GET";
+  const parameters = [
+    ...pathParameters(path, route),
+    ...objectParameters(route.query, "query"),
+    ...(isRead ? objectParameters(route.accepts, "query").filter(({ name }) => !names.has(name)) : []),
+  ];
   return {
-    operationId: `${route.method.toLowerCase()}${path.replace(/[^A-Za-z0-9]+(.)?/g, (_, letter: string | undefined) => letter?.toUpperCase() ?? "")}`,
-    tags: [route.tag],
+    operationId: operationId(route.method, path),
+    tags: [tagOf(route)],
     summary: route.summary,
     description: [
       route.description,
@@ -68,36 +93,67 @@ function operation(route: Route, path: string): Record<string, unknown> {
       .join("\n\n"),
     security: route.role === "public" ? [] : [{ bearer: [] }, { basic: [] }],
     "x-role": route.role,
+    "x-protocol": route.protocol,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...requestBody(route.body),
+    ...(isRead ? {} : requestBody(route, names)),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.responses).map(([status, response]) => [status, responseObject(response)]),
       ),
-      default: { $ref: "#/components/responses/problem" },
+      ...commonErrors(route),
     },
   };
 }
 
-function responseObject({ description, schema, contentType }: RouteResponse): Record<string, unknown> {
-  if (schema === undefined) {
-    return contentType === undefined
-      ? { description }
-      : { description, content: { [contentType]: { schema: {} } } };
-  }
-  return {
-    description,
-    content: { [contentType ?? "application/json"]: { schema: jsonSchema(schema, "output") } },
-  };
+function operationId(method: string, path: string): string {
+  const words = path.replace(/[^A-Za-z0-9]+(.)?/g, (_, letter: string | undefined) => {
+    return letter?.toUpperCase() ?? "";
+  });
+  return `${method.toLowerCase()}${words}`;
 }
 
-function requestBody(body: Route["body"]): Record<string, unknown> {
+function responseObject({ description, schema, contentType }: RouteResponse): Record<string, unknown> {
+  if (schema === undefined && contentType === undefined) return { description };
+  const body = { schema: schema === undefined ? {} : jsonSchema(schema, "output") };
+  const types = contentType === undefined ? ["application/json"] : [contentType].flat();
+  return { description, content: Object.fromEntries(types.map((type) => [type, body])) };
+}
+
+function requestBody({ body, accepts, bodyTypes }: Route, pathNames: ReadonlySet<string>) {
   if (body === undefined) return {};
-  if (body === "stream") {
-    return { requestBody: { required: true, content: { "application/octet-stream": { schema: {} } } } };
+  if (body !== "stream") {
+    const optional = body.safeParse(undefined).success;
+    return {
+      requestBody: {
+        required: !optional,
+        content: { "application/json": { schema: jsonSchema(body, "input") } },
+      },
+    };
   }
+  const types = bodyTypes ?? (accepts === undefined ? ["application/octet-stream"] : ["application/json"]);
+  const content = types.map((type) => [
+    type,
+    {
+      schema:
+        accepts === undefined || !type.endsWith("json")
+          ? {}
+          : without(jsonSchema(accepts, "input"), pathNames),
+    },
+  ]);
+  return { requestBody: { required: true, content: Object.fromEntries(content) } };
+}
+
+/** What stands in the path is not sent in the body. */
+function without(schema: Record<string, unknown>, names: ReadonlySet<string>): Record<string, unknown> {
+  const { properties, required } = schema;
+  if (names.size === 0 || typeof properties !== "object" || properties === null) return schema;
+  const left = Object.entries(properties).filter(([name]) => !names.has(name));
+  const needed = Array.isArray(required) ? required.filter((name) => !names.has(String(name))) : [];
+  const { required: _, ...rest } = schema;
   return {
-    requestBody: { required: true, content: { "application/json": { schema: jsonSchema(body, "input") } } },
+    ...rest,
+    properties: Object.fromEntries(left),
+    ...(needed.length === 0 ? {} : { required: needed }),
   };
 }
 
@@ -110,10 +166,16 @@ interface Parameter {
 }
 
 /** Every name in the path, with its schema where the route has one. */
-function pathParameters(path: string, params: Route["params"]): Parameter[] {
-  const described = new Map(objectParameters(params, "path").map((parameter) => [parameter.name, parameter]));
+function pathParameters(path: string, { params, accepts, path: template }: Route): Parameter[] {
+  const described = new Map(
+    [...objectParameters(accepts, "path"), ...objectParameters(params, "path")].map((parameter) => [
+      parameter.name,
+      parameter,
+    ]),
+  );
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => ({
     ...(described.get(name) ?? { name, in: "path" as const, schema: { type: "string" } }),
+    ...(template.includes(`:${name}{`) ? { description: "May contain slashes" } : {}),
     required: true,
   }));
 }
@@ -131,13 +193,4 @@ function objectParameters(schema: z.ZodType | undefined, where: "path" | "query"
     schema: property,
     ...(property.description === undefined ? {} : { description: property.description }),
   }));
-}
-
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): Record<string, unknown> {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
-    io,
-    unrepresentable: "any",
-    target: "draft-2020-12",
-  });
-  return rest;
 }

@@ -14,6 +14,7 @@ const statusOf: Readonly<Record<ErrorKind, number>> = {
   unauthenticated: 401,
   forbidden: 403,
   not_found: 404,
+  method_not_allowed: 405,
   conflict: 409,
   precondition_failed: 412,
   too_large: 413,
@@ -29,6 +30,7 @@ const titleOf: Readonly<Record<ErrorKind, string>> = {
   unauthenticated: "Sign in first",
   forbidden: "Not allowed",
   not_found: "Not found",
+  method_not_allowed: "Not with this method",
   conflict: "Conflict with what is stored",
   precondition_failed: "Somebody else changed it first",
   too_large: "Too large",
@@ -47,6 +49,8 @@ const mlflowOf: Readonly<Record<ErrorKind, readonly [status: number, code: strin
   unauthenticated: [401, "UNAUTHENTICATED"],
   forbidden: [403, "PERMISSION_DENIED"],
   not_found: [404, "RESOURCE_DOES_NOT_EXIST"],
+  // The code at which the stock client tries its next way to do the same.
+  method_not_allowed: [405, "ENDPOINT_NOT_FOUND"],
   conflict: [400, "RESOURCE_ALREADY_EXISTS"],
   precondition_failed: [409, "RESOURCE_CONFLICT"],
   too_large: [413, "INVALID_PARAMETER_VALUE"],
@@ -62,6 +66,7 @@ const azureOf: Readonly<Record<ErrorKind, string>> = {
   unauthenticated: "Unauthorized",
   forbidden: "Forbidden",
   not_found: "ResourceNotFound",
+  method_not_allowed: "MethodNotAllowed",
   conflict: "Conflict",
   precondition_failed: "PreconditionFailed",
   too_large: "RequestTooLarge",
@@ -89,6 +94,7 @@ function knownError(protocol: Protocol, error: KetlineError): ErrorReply {
   const { kind, message, details } = error;
   const headers: Record<string, string> = { ...details.headers };
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
+  if (details.allow !== undefined) headers.allow = details.allow.join(", ");
   if (kind === "unauthenticated")
     headers["www-authenticate"] = 'Basic realm="Ketline", Bearer realm="Ketline"';
   switch (protocol) {

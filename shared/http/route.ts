@@ -74,8 +74,8 @@ export interface DirectCall<Params = Record<string, string>>
 export interface RouteResponse {
   readonly description: string;
   readonly schema?: z.ZodType;
-  /** application/json where there is a schema. */
-  readonly contentType?: string;
+  /** application/json where there is a schema; all of them where it may be one of several. */
+  readonly contentType?: string | readonly string[];
 }
 
 export interface RouteSpec<Params, Query, Body> {
@@ -95,6 +95,8 @@ export interface RouteSpec<Params, Query, Body> {
   readonly body?: z.ZodType<Body> | "stream";
   /** What the handler reads itself, from the query of a GET or else from a JSON body; not enforced here. */
   readonly accepts?: z.ZodType;
+  /** The media types of a body that the handler reads itself; JSON where `accepts` says what, else plain bytes. */
+  readonly bodyTypes?: readonly string[];
   /** The most bytes that a JSON body may have; 1 MiB by default. */
   readonly maxBodyBytes?: number;
   /** 30 s by default; 0 for no limit (streams, hot paths that keep their own). */

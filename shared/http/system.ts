@@ -5,7 +5,7 @@ import path from "node:path";
 import { z } from "zod";
 import { isKetlineError, notFound, unavailable } from "../errors.ts";
 import { openApiDocument } from "./openapi.ts";
-import { json, type Route, route } from "./route.ts";
+import { type Route, route } from "./route.ts";
 
 export interface SystemOptions {
   /** Every other route of the application: what the API description describes. */
@@ -15,6 +15,8 @@ export interface SystemOptions {
   readonly ready: () => Promise<void>;
 }
 
+const serverMark = "the address of this server";
+
 const assets: ReadonlyMap<string, string> = new Map([
   ["swagger-ui.css", "text/css; charset=utf-8"],
   ["swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
@@ -23,6 +25,8 @@ const assets: ReadonlyMap<string, string> = new Map([
 /** Probes, the description of the API and a reference rendered from it. The reference needs no other host. */
 export function systemRoutes(options: SystemOptions): readonly Route[] {
   const require = createRequire(import.meta.url);
+  /** Made once: the whole description around the server's address, which every reader may know by another name. */
+  let described: readonly string[] | undefined;
   const system: Route[] = [
     route({
       method: "GET",
@@ -74,7 +78,16 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       responses: {
         200: { description: "An OpenAPI 3.1 document", schema: z.record(z.string(), z.unknown()) },
       },
-      handle: () => json(openApiDocument([...options.routes, ...system], options.version)),
+      handle: ({ baseUrl }) => {
+        described ??= JSON.stringify(
+          openApiDocument([...options.routes, ...system], options.version, serverMark),
+        ).split(JSON.stringify(serverMark));
+        return {
+          status: 200,
+          raw: described.join(JSON.stringify(baseUrl)),
+          headers: { "content-type": "application/json" },
+        };
+      },
     }),
     route({
       method: "GET",
@@ -101,7 +114,7 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       role: "public",
       tag: "System",
       summary: "The script and the style of the reference",
-      responses: { 200: { description: "A file", contentType: "application/octet-stream" } },
+      responses: { 200: { description: "A file", contentType: ["text/css", "text/javascript"] } },
       handle: async ({ params }) => {
         const asset = params.asset ?? "";
         const contentType = assets.get(asset);

@@ -158,7 +158,7 @@ describe("without an identity", () => {
     ["a name that is written with percent signs", 200, { ...requestOf(), path: "/v2/models/lin%65ar/infer" }],
     ["a path with dots", 404, { ...requestOf(), path: "/v2/models/../infer" }],
     ["a path that ends in a slash", 404, { ...requestOf(), path: `${infer}/` }],
-    ["another method", 404, { ...requestOf(), method: "PUT" }],
+    ["another method", 405, { ...requestOf(), method: "PUT" }],
     ["another route", 200, { path: "/v2/repository/index", headers: json, body: "{}" }],
     ["a host in capitals", 200, requestOf({}, { host: "LOCALHOST" })],
     [

@@ -17,6 +17,14 @@ const things = [
     query: z.object({
       limit: z.coerce.number().int().min(1).default(5).describe("How many"),
       kind: z.string(),
+      label: z
+        .string()
+        .regex(/^\P{Cc}*$/u)
+        .optional(),
+      code: z
+        .string()
+        .regex(/^(?!x)\w+$/)
+        .optional(),
     }),
     body: z.object({ size: z.number().optional() }),
     responses: {
@@ -43,12 +51,30 @@ describe("the API description", () => {
     expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" } });
   });
 
-  it("has Ketline's own routes only", () => {
+  it("has the routes of every protocol", () => {
     expect(Object.keys(document.paths)).toEqual([
       "/api/v1/things/{name}/files/{path}",
       "/api/v1/public",
       "/api/v1/upload",
+      "/v2/models",
     ]);
+  });
+
+  it("says the errors that the application adds, in the words of the protocol", () => {
+    const upload = document.paths["/api/v1/upload"]?.put?.responses;
+    expect(upload).toMatchObject({
+      401: { $ref: "#/components/responses/Ketline401" },
+      413: { $ref: "#/components/responses/Ketline413" },
+    });
+    expect(document.paths["/v2/models"]?.get?.responses).toMatchObject({
+      404: { $ref: "#/components/responses/Inference404" },
+    });
+  });
+
+  it("has no pattern that other languages cannot read", () => {
+    const text = JSON.stringify(document);
+    expect(text).toContain("u007f-");
+    expect(text).not.toMatch(/\\\\[pP]\{|\(\?[=!<]/);
   });
 
   it("has parameters, body and answers from the schemas that parse them", () => {
@@ -61,7 +87,13 @@ describe("the API description", () => {
         schema: expect.objectContaining({ maxLength: 10 }),
         description: "Of the thing",
       },
-      { name: "path", in: "path", required: true, schema: { type: "string" } },
+      {
+        name: "path",
+        in: "path",
+        required: true,
+        schema: { type: "string" },
+        description: "May contain slashes",
+      },
       {
         name: "limit",
         in: "query",
@@ -70,6 +102,8 @@ describe("the API description", () => {
         description: "How many",
       },
       { name: "kind", in: "query", required: true, schema: { type: "string" } },
+      expect.objectContaining({ name: "label" }),
+      { name: "code", in: "query", required: false, schema: { type: "string" } },
     ]);
     expect(operation).toMatchObject({
       requestBody: { content: { "application/json": { schema: { type: "object" } } } },

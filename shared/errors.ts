@@ -41,8 +41,6 @@ export interface ErrorDetails {
   readonly fault?: string;
   /** Headers of the answer, whatever its protocol. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The methods that the path takes. */
-  readonly allow?: readonly string[];
   /** Further members of the error's body, where the protocol has room for them. */
   readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
@@ -82,7 +80,7 @@ export const unauthenticated = of("unauthenticated");
 /** The caller is known and may not do this. */
 export const forbidden = of("forbidden");
 export const notFound = of("not_found");
-/** The path is there and has no such method; `allow` names those that it has. */
+/** The path is there and has no such method; its header `Allow` names those that it has. */
 export const methodNotAllowed = of("method_not_allowed");
 /** The request contradicts what is stored: it exists already, or its state does not allow this. */
 export const conflict = of("conflict");

@@ -99,7 +99,9 @@ async function dispatch(method: Route["method"], call: Call, options: DataPlaneO
   if (handle === undefined || operation.segments.length > 3) {
     const allow = operation.segments.length > 3 ? [] : methodsOf(place);
     if (allow.length > 0) {
-      throw methodNotAllowed(`${plain} has no ${method}; it takes ${allow.join(", ")}.`, { allow });
+      throw methodNotAllowed(`${plain} has no ${method}; it takes ${allow.join(", ")}.`, {
+        headers: { allow: allow.join(", ") },
+      });
     }
     throw notFound(`The data plane has no ${method} ${plain}${verb === undefined ? "" : `:${verb}`}.`);
   }

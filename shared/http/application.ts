@@ -71,7 +71,9 @@ export function createApplication(options: ApplicationOptions): Hono {
     const error =
       allow.length === 0
         ? notFound(`Nothing answers ${method} ${path}.`, { code: "ENDPOINT_NOT_FOUND" })
-        : methodNotAllowed(`${path} has no ${method}; it takes ${allow.join(", ")}.`, { allow });
+        : methodNotAllowed(`${path} has no ${method}; it takes ${allow.join(", ")}.`, {
+            headers: { allow: allow.join(", ") },
+          });
     const { status, headers, body } = errorAnswer(protocolOfPath(path), error, requestId);
     return new Response(body as string, { status, headers });
   });

@@ -94,7 +94,6 @@ function knownError(protocol: Protocol, error: KetlineError): ErrorReply {
   const { kind, message, details } = error;
   const headers: Record<string, string> = { ...details.headers };
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
-  if (details.allow !== undefined) headers.allow = details.allow.join(", ");
   if (kind === "unauthenticated")
     headers["www-authenticate"] = 'Basic realm="Ketline", Bearer realm="Ketline"';
   switch (protocol) {

@@ -44,7 +44,7 @@ const operations = () =>
 
 describe("GET /openapi.json", () => {
   it("is valid OpenAPI 3.1, and names the server as it was asked", async () => {
-    const { valid, errors } = await new Validator().validate(structuredClone(description));
+    const { valid, errors } = await new Validator().validate(JSON.parse(text));
     expect(errors).toBeUndefined();
     expect(valid).toBe(true);
     expect(description.openapi).toMatch(/^3\.1\./);

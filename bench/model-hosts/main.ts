@@ -1,7 +1,11 @@
 import { parseArgs } from "node:util";
-import type { ModelSource } from "../../models/serving/model-source.ts";
-import { createSessions, defaultSessionLimits, type Sessions } from "../../models/serving/sessions.ts";
-import type { Tensors } from "../../models/serving/tensors.ts";
+import type { ModelSource } from "../../models/serving/repository/model-source.ts";
+import {
+  createSessions,
+  defaultSessionLimits,
+  type Sessions,
+} from "../../models/serving/runtime/sessions.ts";
+import type { Tensors } from "../../models/serving/tensors/tensors.ts";
 import { openBlobStore } from "../../shared/blobs/index.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { encodeModel } from "../../shared/onnx/index.ts";

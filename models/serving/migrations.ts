@@ -1,6 +1,6 @@
 import { sql, type Transaction } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
-import type { ServingTables } from "./store.ts";
+import type { ServingTables } from "./deployments/store.ts";
 
 export const servingMigrations: readonly Migration[] = [
   {

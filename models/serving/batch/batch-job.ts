@@ -6,12 +6,12 @@ import { conflict, invalid } from "../../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
-import type { ModelFiles } from "../model-files.ts";
-import type { ModelSource } from "../model-source.ts";
-import type { SessionLimits } from "../sessions.ts";
+import type { ModelFiles } from "../repository/model-files.ts";
+import type { ModelSource } from "../repository/model-source.ts";
+import type { SessionLimits } from "../runtime/sessions.ts";
 import { type Chunk, doChunk, fileStream } from "./chunk.ts";
-import { withCrew } from "./crew.ts";
-import { feedOf } from "./feed.ts";
+import { withHostPool } from "./host-pool.ts";
+import { inputColumnsOf } from "./input-columns.ts";
 import type { JoinChunksTask } from "./join-chunks.worker.ts";
 import { outputPlans } from "./output-columns.ts";
 import { type BatchResult, BatchSpec } from "./schemas.ts";
@@ -106,18 +106,18 @@ async function predictChunks(
   const follow = progressOf(context, done.length);
   let failedRows = done.reduce((sum, chunk) => sum + chunk.failed_rows, 0);
   await datasets.withRows(version, (file) =>
-    withCrew({ files, prefix, directory, limits, logger: options.logger, signal }, async (crew) => {
-      const { description } = crew;
-      const feed = feedOf(description, version.columns, spec.columns);
+    withHostPool({ files, prefix, directory, limits, logger: options.logger, signal }, async (hostPool) => {
+      const { description } = hostPool;
+      const inputColumns = inputColumnsOf(description, version.columns, spec.columns);
       const errors = spec.maxFailedRows > 0 ? errorColumn : null;
       const plans = outputPlans(description, spec.keep, errors === null ? [] : [errors]);
       context.log(
-        `Version ${spec.modelVersion} of ${spec.model} gets ${feed.map(({ name }) => name).join(", ")} of ${spec.rows} rows.`,
+        `Version ${spec.modelVersion} of ${spec.model} gets ${inputColumns.map(({ name }) => name).join(", ")} of ${spec.rows} rows.`,
       );
       await each(left, limits.hosts + 1, signal, async (chunk, chunkSignal) => {
         const failed = await doChunk(
           {
-            ...{ workers, blobs, crew, file, scratchDirectory, feed, plans },
+            ...{ workers, blobs, hostPool, file, scratchDirectory, inputColumns, plans },
             ...{
               keep: spec.keep,
               maxFailedRows: spec.maxFailedRows,

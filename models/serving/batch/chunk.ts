@@ -6,7 +6,7 @@ import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { invalid } from "../../../shared/errors.ts";
 import type { WorkerPool } from "../../../shared/jobs/index.ts";
 import type { Column } from "../../datasets/index.ts";
-import type { Crew } from "./crew.ts";
+import type { HostPool } from "./host-pool.ts";
 import type { OutputPlan } from "./output-columns.ts";
 import { type FailedRow, type PredictedRows, predictRows } from "./predict-rows.ts";
 import type { ReadChunkResult, ReadChunkTask } from "./read-chunk.worker.ts";
@@ -16,11 +16,11 @@ import type { WriteChunkTask } from "./write-chunk.worker.ts";
 export interface ChunkWork {
   readonly workers: WorkerPool;
   readonly blobs: BlobStore;
-  readonly crew: Crew;
+  readonly hostPool: HostPool;
   /** The rows of the data set, as Parquet. */
   readonly file: string;
   readonly scratchDirectory: string;
-  readonly feed: readonly Column[];
+  readonly inputColumns: readonly Column[];
   readonly plans: readonly OutputPlan[];
   readonly keep: readonly string[];
   readonly maxFailedRows: number;
@@ -42,20 +42,27 @@ export interface Chunk {
  * @throws invalid naming the first such row, when there are more than the job may have
  */
 export async function doChunk(work: ChunkWork, chunk: Chunk): Promise<number> {
-  const { workers, blobs, crew, file, scratchDirectory, feed, signal } = work;
+  const { workers, blobs, hostPool, file, scratchDirectory, inputColumns, signal } = work;
   const options = { signal, onProgress: () => undefined };
   const read = await workers.runApart<ReadChunkTask, ReadChunkResult>(
     new URL("./read-chunk.worker.ts", import.meta.url),
-    { file, scratchDirectory, start: chunk.start, rows: chunk.rows, feed, model: crew.description },
+    {
+      file,
+      scratchDirectory,
+      start: chunk.start,
+      rows: chunk.rows,
+      inputColumns,
+      model: hostPool.description,
+    },
     options,
   );
   const rows = read.places?.length ?? chunk.rows;
   const predicted: PredictedRows =
     rows === 0
       ? { answered: [], failed: [] }
-      : await predictRows(crew.description.signature, read.inputs, rows, work.maxFailedRows, (inputs) => {
+      : await predictRows(hostPool.description.signature, read.inputs, rows, work.maxFailedRows, (inputs) => {
           signal.throwIfAborted();
-          return crew.run(inputs);
+          return hostPool.run(inputs);
         });
   const { places } = read;
   const failed = [

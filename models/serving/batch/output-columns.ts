@@ -1,7 +1,7 @@
 import { invalid } from "../../../shared/errors.ts";
 import { fromHalves } from "../../../shared/half.ts";
-import type { ModelDescription } from "../model.ts";
-import type { Datatype, Tensor } from "../tensors.ts";
+import type { ModelDescription } from "../repository/model.ts";
+import type { Datatype, Tensor } from "../tensors/tensors.ts";
 
 /** What becomes of one output of a model in a table. */
 export interface OutputPlan {

@@ -1,7 +1,7 @@
 import { invalid, isKetlineError, unsupported } from "../../../shared/errors.ts";
-import { commonRows, takeRows } from "../rows.ts";
-import { type ModelSignature, requiredInputs } from "../signature.ts";
-import { shapeText, type Tensors } from "../tensors.ts";
+import { commonRows, takeRows } from "../tensors/rows.ts";
+import { type ModelSignature, requiredInputs } from "../tensors/signature.ts";
+import { shapeText, type Tensors } from "../tensors/tensors.ts";
 
 export interface FailedRow {
   /** Counts from 0, among the rows that were given. */

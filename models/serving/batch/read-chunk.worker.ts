@@ -2,9 +2,9 @@ import type { DuckDBDataChunk } from "@duckdb/node-api";
 import { quoteName, quoteText, withDuckDb } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
 import type { Column } from "../../datasets/index.ts";
-import type { ModelDescription } from "../model.ts";
 import { tensorsFromFrame } from "../protocols/frame.ts";
-import type { Tensors } from "../tensors.ts";
+import type { ModelDescription } from "../repository/model.ts";
+import type { Tensors } from "../tensors/tensors.ts";
 import type { FailedRow } from "./predict-rows.ts";
 
 export interface ReadChunkTask {
@@ -13,7 +13,7 @@ export interface ReadChunkTask {
   readonly scratchDirectory: string;
   readonly start: number;
   readonly rows: number;
-  readonly feed: readonly Column[];
+  readonly inputColumns: readonly Column[];
   readonly model: ModelDescription;
 }
 
@@ -30,11 +30,11 @@ export default async function readChunk(
   task: ReadChunkTask,
   report: (done: number) => void,
 ): Promise<ReadChunkResult> {
-  const { file, scratchDirectory, start, rows, feed, model } = task;
+  const { file, scratchDirectory, start, rows, inputColumns, model } = task;
   const limits = { threads: 1, memoryMiB: 256 };
   const cells: unknown[][] = [];
   await withDuckDb({ files: [file], scratchDirectory, ...limits }, async (duckDb) => {
-    const columns = feed.map((column, index) => `${cellSql(column)} as c${index}`);
+    const columns = inputColumns.map((column, index) => `${cellSql(column)} as c${index}`);
     const found = duckDb.stream(
       `select ${columns.join(", ")} from read_parquet(${quoteText(file)}, file_row_number = true)
         where file_row_number >= ${start} and file_row_number < ${start + rows}`,
@@ -49,7 +49,7 @@ export default async function readChunk(
   }
   return tensorsOf(
     cells,
-    feed.map(({ name }) => name),
+    inputColumns.map(({ name }) => name),
     model,
   );
 }

@@ -7,7 +7,7 @@ import {
   type NumberData,
   shapeText,
   type Tensor,
-} from "../tensors.ts";
+} from "../tensors/tensors.ts";
 
 /*
  * Tensors as bytes: little-endian, row-major, no padding; BYTES are each a 32-bit length and that many bytes of UTF-8;

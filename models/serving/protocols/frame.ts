@@ -1,8 +1,8 @@
 import { invalid } from "../../../shared/errors.ts";
-import { described, elementsFromJson } from "../elements.ts";
-import type { ModelDescription } from "../model.ts";
-import { requiredInputs, type TensorSpec } from "../signature.ts";
-import type { Datatype, Tensor, Tensors } from "../tensors.ts";
+import type { ModelDescription } from "../repository/model.ts";
+import { described, elementsFromJson } from "../tensors/elements.ts";
+import { requiredInputs, type TensorSpec } from "../tensors/signature.ts";
+import type { Datatype, Tensor, Tensors } from "../tensors/tensors.ts";
 
 /** A table as MLflow clients send it: named columns, rows of cells; a cell is null where a value is missing. */
 export interface Frame {

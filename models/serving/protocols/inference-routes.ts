@@ -10,15 +10,15 @@ import {
   route,
 } from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
-import { predicted, readBody } from "../answer.ts";
-import { hintsOf } from "../call-hints.ts";
-import type { Catalogue } from "../catalogue.ts";
-import type { DataPlane } from "../data-plane.ts";
-import type { ModelDescription } from "../model.ts";
-import type { ModelSource, ServableVersion } from "../model-source.ts";
-import { defaultTimeoutMs } from "../revisions.ts";
-import type { Sessions } from "../sessions.ts";
-import type { TensorSpec, UnservedValue } from "../signature.ts";
+import type { Catalogue } from "../deployments/catalogue.ts";
+import { defaultTimeoutMs } from "../deployments/revisions.ts";
+import { predicted, readBody } from "../inference/answer.ts";
+import { hintsOf } from "../inference/call-hints.ts";
+import type { DataPlane } from "../inference/data-plane.ts";
+import type { ModelDescription } from "../repository/model.ts";
+import type { ModelSource, ServableVersion } from "../repository/model-source.ts";
+import type { Sessions } from "../runtime/sessions.ts";
+import type { TensorSpec, UnservedValue } from "../tensors/signature.ts";
 import type { Statistics } from "../traffic/statistics.ts";
 import { encodeInferenceReply, readInferenceRequest } from "./inference.ts";
 

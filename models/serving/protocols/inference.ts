@@ -1,8 +1,8 @@
 import { invalid } from "../../../shared/errors.ts";
-import { flatJson } from "../element-text.ts";
-import { described, InexactInteger, tensorFromJson } from "../elements.ts";
-import { parseExactJson, parseTolerantJson } from "../exact-json.ts";
-import { datatypes, isDatatype, type Tensor, type Tensors } from "../tensors.ts";
+import { flatJson } from "../tensors/element-text.ts";
+import { described, InexactInteger, tensorFromJson } from "../tensors/elements.ts";
+import { parseExactJson, parseTolerantJson } from "../tensors/exact-json.ts";
+import { datatypes, isDatatype, type Tensor, type Tensors } from "../tensors/tensors.ts";
 import { bytesOfTensor, tensorFromBytes } from "./binary-tensors.ts";
 
 /*

@@ -8,9 +8,9 @@ import {
   route,
 } from "../../../shared/http/index.ts";
 import { version as ketlineVersion } from "../../../shared/version.ts";
-import { predicted, readBody } from "../answer.ts";
-import { hintsOf } from "../call-hints.ts";
-import type { DataPlane } from "../data-plane.ts";
+import { predicted, readBody } from "../inference/answer.ts";
+import { hintsOf } from "../inference/call-hints.ts";
+import type { DataPlane } from "../inference/data-plane.ts";
 import { encodePredictions, readScoringRequest } from "./scoring.ts";
 
 const tag = "MLflow scoring";

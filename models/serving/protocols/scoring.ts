@@ -1,10 +1,10 @@
 import { invalid } from "../../../shared/errors.ts";
-import { nestedJson } from "../element-text.ts";
-import { described, InexactInteger, tensorFromJson } from "../elements.ts";
-import { parseExactJson, parseTolerantJson } from "../exact-json.ts";
-import type { ModelDescription } from "../model.ts";
-import { requiredInputs, type TensorSpec } from "../signature.ts";
-import type { Tensor, Tensors } from "../tensors.ts";
+import type { ModelDescription } from "../repository/model.ts";
+import { nestedJson } from "../tensors/element-text.ts";
+import { described, InexactInteger, tensorFromJson } from "../tensors/elements.ts";
+import { parseExactJson, parseTolerantJson } from "../tensors/exact-json.ts";
+import { requiredInputs, type TensorSpec } from "../tensors/signature.ts";
+import type { Tensor, Tensors } from "../tensors/tensors.ts";
 import { checkColumns, parseCsv } from "./csv.ts";
 import { type Frame, shapeOfLists, tensorsFromFrame } from "./frame.ts";
 import { scalarText } from "./inference.ts";

@@ -4,15 +4,15 @@ import { conflict, isKetlineError, type KetlineError, notFound } from "../../../
 import { decodeCursor, page } from "../../../shared/http/index.ts";
 import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
-import type { Deployments } from "../deployments.ts";
+import type { Deployments } from "../deployments/deployments.ts";
+import type { DeploymentStore } from "../deployments/store.ts";
 import type { Shadow, Variant } from "../schemas.ts";
 import type { Page, PageRequest } from "../serving.ts";
-import type { DeploymentStore } from "../store.ts";
 import type { Ledger } from "../traffic/ledger.ts";
 import { deadlineMs } from "./deadline.ts";
+import { createEvaluation, type Judged } from "./evaluate.ts";
 import { evidenceOf, type Served } from "./evidence.ts";
 import { judgeGates } from "./gates.ts";
-import { createLook, type Judged } from "./look.ts";
 import { alreadyActive, type By, createMoves, found, hasMovedOn } from "./moves.ts";
 import { currentStep } from "./plan.ts";
 import type { AdvanceBody, Rollout, RolloutDetail, StartRolloutBody } from "./schemas.ts";
@@ -102,7 +102,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };
   };
 
-  const look = createLook({ moves, judge, clock, logger });
+  const evaluate = createEvaluation({ moves, judge, clock, logger });
 
   /** A person means the rollout itself: a step that is taken at the same moment does not stand in the way. */
   const whereverItIs = async (
@@ -177,7 +177,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
         const running = await rollouts.running(after, atATime);
         for (const rollout of running) {
           try {
-            await look(rollout);
+            await evaluate(rollout);
           } catch (error) {
             // Another instance, or a person, was quicker.
             if (hasMovedOn(error)) continue;

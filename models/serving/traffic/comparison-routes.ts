@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { json, type Route, route } from "../../../shared/http/index.ts";
-import type { Deployments } from "../deployments.ts";
+import type { Deployments } from "../deployments/deployments.ts";
 import { Comparison, ComparisonQuery, DeploymentName } from "../schemas.ts";
 import { compareVariants } from "./comparison.ts";
 import type { Ledger } from "./ledger.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../../../shared/clock.ts";
-import type { Observation } from "../data-plane.ts";
+import type { Observation } from "../inference/data-plane.ts";
 import type { LedgerStore } from "./store.ts";
 import { addToTally, emptyTally, mergeTallies, type Tally } from "./tally.ts";
 

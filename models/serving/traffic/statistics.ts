@@ -1,5 +1,5 @@
-import type { Observation } from "../data-plane.ts";
-import { rowCount } from "../tensors.ts";
+import type { Observation } from "../inference/data-plane.ts";
+import { rowCount } from "../tensors/tensors.ts";
 
 /** Counts of this instance since it started, as Triton's statistics extension tells them. */
 export interface Statistics {

@@ -1,8 +1,8 @@
 import { callersFaults } from "../../../shared/errors.ts";
 import { fromHalves } from "../../../shared/half.ts";
 import { type MeanAndSquares, mergeMoments } from "../../../shared/statistics/index.ts";
-import type { Observation } from "../data-plane.ts";
-import type { Tensor, Tensors } from "../tensors.ts";
+import type { Observation } from "../inference/data-plane.ts";
+import type { Tensor, Tensors } from "../tensors/tensors.ts";
 
 /** What is counted of one variant in one window of time: plain JSON that merges exactly with that of others. */
 export interface Tally {

@@ -3,7 +3,7 @@ import { call } from "../../support/application.ts";
 import { toldBy } from "../../support/events.ts";
 import type { ServingGround } from "./ground.ts";
 import { linearModel, slowModel } from "./models.ts";
-import { patient, rolloutGround, rolloutsThrough } from "./rollouts-ground.ts";
+import { patient, rolloutGround, rolloutsThrough } from "./rollouts/rollouts-ground.ts";
 
 let ground: ServingGround;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import type { Hono } from "hono";
 import { createServing } from "../../../models/serving/create-serving.ts";
 import { type Serving, servingMigrations } from "../../../models/serving/index.ts";
-import type { ModelSource, ServableVersion } from "../../../models/serving/model-source.ts";
-import type { SessionLimits } from "../../../models/serving/sessions.ts";
+import type { ModelSource, ServableVersion } from "../../../models/serving/repository/model-source.ts";
+import type { SessionLimits } from "../../../models/serving/runtime/sessions.ts";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { notFound } from "../../../shared/errors.ts";
 import { type Actor, systemActor } from "../../../shared/identity/index.ts";

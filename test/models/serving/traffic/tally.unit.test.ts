@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Observation } from "../../../../models/serving/data-plane.ts";
+import type { Observation } from "../../../../models/serving/inference/data-plane.ts";
 import { compareVariants } from "../../../../models/serving/traffic/comparison.ts";
 import {
   addToTally,

@@ -1,0 +1,185 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
+import { invalid, notFound, tooLarge } from "../../../shared/errors.ts";
+
+/** The files of model versions on the local disk, where ONNX Runtime can read them. */
+export interface ModelFiles {
+  /**
+   * Makes a version's files available and keeps them from being cleared away until `use` is done.
+   *
+   * @param prefix where they lie in the blob store, or the key of a single file
+   * @throws notFound when nothing lies there; tooLarge past the limit; invalid for a path that would leave the folder
+   */
+  withFolder<Result>(
+    prefix: string,
+    use: (directory: string, sizeBytes: number) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+export interface ModelFilesOptions {
+  readonly blobs: BlobStore;
+  readonly directory: string;
+  /** Of one version. */
+  readonly maxVersionBytes: number;
+  /** Of all versions together; what was not used for longest goes first. */
+  readonly maxBytes: number;
+}
+
+export function createModelFiles(options: ModelFilesOptions): ModelFiles {
+  const { blobs, directory } = options;
+  const pending = new Map<string, Promise<void>>();
+  const inUse = new Map<string, number>();
+  let cache: Promise<Map<string, number>> | undefined;
+
+  const ensure = async (name: string, prefix: string, files: readonly BlobStat[]) => {
+    cache ??= readCache(directory);
+    const sizes = await cache;
+    const folder = path.join(directory, name);
+    if (await exists(folder)) await utimes(folder, new Date(), new Date());
+    else await download(blobs, folder, prefix, files);
+    sizes.delete(name);
+    sizes.set(name, sizeOf(files));
+    await clearAway(options, sizes, inUse);
+  };
+  return {
+    async withFolder(prefix, use) {
+      const files = await filesOf(blobs, prefix, options.maxVersionBytes);
+      const name = fingerprint(prefix, files);
+      inUse.set(name, (inUse.get(name) ?? 0) + 1);
+      try {
+        let ready = pending.get(name);
+        if (ready === undefined) {
+          ready = ensure(name, prefix, files).finally(() => pending.delete(name));
+          pending.set(name, ready);
+        }
+        await ready;
+        return await use(path.join(directory, name), sizeOf(files));
+      } finally {
+        const users = (inUse.get(name) ?? 1) - 1;
+        if (users === 0) inUse.delete(name);
+        else inUse.set(name, users);
+      }
+    },
+  };
+}
+
+function sizeOf(files: readonly BlobStat[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+async function filesOf(blobs: BlobStore, prefix: string, maxBytes: number): Promise<readonly BlobStat[]> {
+  const files: BlobStat[] = [];
+  let bytes = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await blobs.list(`${prefix}/`, cursor === undefined ? {} : { cursor });
+    for (const file of page.blobs) {
+      files.push(file);
+      bytes += file.sizeBytes;
+    }
+    cursor = page.cursor;
+    if (bytes > maxBytes) {
+      throw tooLarge(
+        `The files of the model have more than ${maxBytes} bytes; that is the most that is served.`,
+      );
+    }
+  } while (cursor !== undefined);
+  if (files.length > 0) return files;
+  const single = await blobs.stat(prefix);
+  if (single === null) throw notFound(`The files of the model are not there any more (${prefix}).`);
+  if (single.sizeBytes > maxBytes) {
+    throw tooLarge(`The model has ${single.sizeBytes} bytes; at most ${maxBytes} are served.`);
+  }
+  return [single];
+}
+
+/** Other bytes under the same name get another folder. */
+function fingerprint(prefix: string, files: readonly BlobStat[]): string {
+  const hash = createHash("sha256").update(prefix);
+  for (const { key, sizeBytes, modifiedMs } of files) hash.update(`\n${key}\t${sizeBytes}\t${modifiedMs}`);
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** Into a folder beside, which is renamed when it is complete: what is there under its name is whole. */
+async function download(
+  blobs: BlobStore,
+  folder: string,
+  prefix: string,
+  files: readonly BlobStat[],
+): Promise<void> {
+  const partial = `${folder}.${randomUUID()}.partial`;
+  try {
+    for (const { key } of files) {
+      const relative = key === prefix ? path.posix.basename(key) : key.slice(prefix.length + 1);
+      const file = path.resolve(partial, relative);
+      if (!file.startsWith(partial + path.sep)) {
+        throw invalid(`The model has a file "${relative}", which would leave its folder.`);
+      }
+      const content = await blobs.get(key);
+      if (content === null) throw notFound(`The file ${key} of the model is not there any more.`);
+      await mkdir(path.dirname(file), { recursive: true });
+      await pipeline(Readable.fromWeb(content.stream), createWriteStream(file, { flags: "wx" }));
+    }
+    await rename(partial, folder).catch(async (error: unknown) => {
+      // Another process on this disk was first.
+      if (!(await exists(folder))) throw error;
+    });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** Sizes of the folders that an earlier process left, least recently used first; half-written ones are removed. */
+async function readCache(directory: string): Promise<Map<string, number>> {
+  const folders: { name: string; bytes: number; usedMs: number }[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const folder = path.join(directory, name);
+    const { mtimeMs } = await stat(folder).catch(() => ({ mtimeMs: 0 }));
+    // One that another process writes now is younger than this.
+    const abandoned = name.endsWith(".partial") && mtimeMs < Date.now() - 3_600_000;
+    if (abandoned) await rm(folder, { recursive: true, force: true });
+    else if (/^[0-9a-f]{32}$/.test(name)) {
+      folders.push({ name, bytes: await folderBytes(folder), usedMs: mtimeMs });
+    }
+  }
+  folders.sort((a, b) => a.usedMs - b.usedMs);
+  return new Map(folders.map(({ name, bytes }) => [name, bytes]));
+}
+
+async function clearAway(
+  { directory, maxBytes }: ModelFilesOptions,
+  sizes: Map<string, number>,
+  inUse: ReadonlyMap<string, number>,
+): Promise<void> {
+  let total = 0;
+  for (const bytes of sizes.values()) total += bytes;
+  for (const [name, bytes] of sizes) {
+    if (total <= maxBytes) return;
+    if (inUse.has(name)) continue;
+    sizes.delete(name);
+    total -= bytes;
+    await rm(path.join(directory, name), { recursive: true, force: true });
+  }
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const sizes = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(
+        async (entry) =>
+          (await stat(path.join(entry.parentPath, entry.name)).catch(() => ({ size: 0 }))).size,
+      ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function exists(folder: string): Promise<boolean> {
+  return (await stat(folder).catch(() => null))?.isDirectory() === true;
+}

@@ -24,6 +24,8 @@ export interface RegressionMetrics {
   readonly r2: number | null;
   /** Mean of predicted minus true. */
   readonly bias: number;
+  /** Mean pinball loss (scikit-learn's mean_pinball_loss) at the quantile that is predicted, else at the median. */
+  readonly quantileLoss: number;
 }
 
 /** Of the rows whose probability fell into one of ten equal intervals. */
@@ -135,10 +137,15 @@ export function calibration(labels: ArrayLike<number>, probabilities: ArrayLike<
   }));
 }
 
-/** @param target what came, @param predicted what was said, per row */
+/**
+ * @param target what came, per row
+ * @param predicted what was said, per row
+ * @param quantile which one of the target was predicted
+ */
 export function regressionMetrics(
   target: ArrayLike<number>,
   predicted: ArrayLike<number>,
+  quantile = 0.5,
 ): RegressionMetrics {
   const rows = target.length;
   let mean = 0;
@@ -147,11 +154,13 @@ export function regressionMetrics(
   let absolute = 0;
   let bias = 0;
   let variation = 0;
+  let pinball = 0;
   for (let row = 0; row < rows; row++) {
     const error = (predicted[row] as number) - (target[row] as number);
     squared += error ** 2;
     absolute += Math.abs(error);
     bias += error;
+    pinball += error > 0 ? (1 - quantile) * error : -quantile * error;
     variation += ((target[row] as number) - mean) ** 2;
   }
   return {
@@ -160,5 +169,6 @@ export function regressionMetrics(
     mae: absolute / rows,
     r2: variation === 0 ? null : 1 - squared / variation,
     bias: bias / rows,
+    quantileLoss: pinball / rows,
   };
 }

@@ -224,6 +224,10 @@ async function fitAndLog(
         key: `baseline_${name.replaceAll(" ", "_")}_${fit.baselines.metric}`,
         value: loss,
       })),
+      ...Object.entries(fit.intervals).flatMap(([key, { low, high }]) => [
+        { key: `holdout_${key}_low`, value: low },
+        { key: `holdout_${key}_high`, value: high },
+      ]),
       { key: "train_rows", value: fit.rows.train },
       { key: "graph_disagreement", value: fit.disagreement },
     ],

@@ -2,6 +2,13 @@ import { withDuckDb } from "../../shared/duckdb/index.ts";
 import type { ReferenceProfile } from "../../shared/statistics/index.ts";
 import { baselinesOf } from "./baselines.ts";
 import { boostingTrainer } from "./boosting/boosting-trainer.ts";
+import { bootstrapIntervals, type Intervals } from "./bootstrap.ts";
+import {
+  type Confusion,
+  confusionAtThresholds,
+  type PredictionGroup,
+  predictionGroups,
+} from "./confusion.ts";
 import { countHoldout, type HoldoutBatch, holdoutBatches } from "./data/holdout-rows.ts";
 import type { Recipe } from "./data/recipe.ts";
 import { checkRows, readTrainingRows } from "./data/training-rows.ts";
@@ -35,6 +42,11 @@ export interface FitResult {
   readonly model: Uint8Array<ArrayBuffer>;
   readonly rows: { readonly train: number; readonly holdout: number; readonly withoutTarget: number };
   readonly metrics: BinaryMetrics | RegressionMetrics;
+  /** Of the metrics, by name. */
+  readonly intervals: Intervals;
+  readonly confusion: readonly Confusion[];
+  /** Of a regression. */
+  readonly groups: readonly PredictionGroup[];
   readonly baselines: Baselines;
   readonly slices: readonly SliceMetrics[];
   readonly calibration: readonly CalibrationBin[];
@@ -51,6 +63,8 @@ export interface FitResult {
 }
 
 const exampleRows = 3;
+/** Of the bootstrap: half a second at most. */
+const sampling = { seed: 20_010_101, resamples: 200, mostRows: 10_000 };
 
 /** Reads, fits, writes the graph, and holds the graph against the trainer on every row of the holdout. */
 export default async function fitModel(
@@ -98,9 +112,12 @@ export default async function fitModel(
         holdout: holdout.rows,
         withoutTarget: rows.withoutTarget + holdout.withoutTarget,
       },
-      metrics: metricsOf(recipe.task, target, predicted),
+      metrics: metricsOf(recipe, target, predicted),
+      intervals: bootstrapIntervals((...both) => metricsOf(recipe, ...both), target, predicted, sampling),
+      confusion: binary ? confusionAtThresholds(target, predicted) : [],
+      groups: binary ? [] : predictionGroups(target, predicted),
       baselines: baselinesOf(rows, recipe, target, predicted),
-      slices: sliceMetrics(recipe.task, target, predicted, tested.slices),
+      slices: sliceMetrics(recipe, target, predicted, tested.slices),
       calibration: binary ? calibration(target, predicted) : [],
       roc: binary ? rocCurve(target, predicted) : [],
       profile,

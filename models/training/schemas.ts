@@ -305,6 +305,7 @@ const RegressionMetricsSchema = z.object({
   mae: z.number(),
   r2: optionalNumber,
   bias: z.number(),
+  quantileLoss: z.number(),
 });
 
 const BaselineSchema = z.object({

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Recipe } from "../data/recipe.ts";
 import type { FitResult } from "../fit.worker.ts";
-import { evaluationPicture } from "./picture.ts";
+import { evaluationPicture, regressionPicture } from "./picture.ts";
 
 export interface ModelFile {
   /** Within the model's folder. */
@@ -29,8 +29,21 @@ export function modelFolder(
     contentType,
   });
   const json = (path: string, value: unknown) => text(path, JSON.stringify(value), "application/json");
-  const { metrics, rows, disagreement, calibration, roc, slices, profile, example, importances, baselines } =
-    fit;
+  const {
+    metrics,
+    rows,
+    disagreement,
+    calibration,
+    roc,
+    slices,
+    profile,
+    example,
+    importances,
+    baselines,
+    intervals,
+    confusion,
+    groups,
+  } = fit;
   return [
     { path: "model.onnx", content: fit.model, contentType: "application/octet-stream" },
     text("MLmodel", mlModel(recipe, fit.model.byteLength, run)),
@@ -46,12 +59,24 @@ export function modelFolder(
     json("input_example.json", example),
     json("serving_input_example.json", { inputs: example }),
     json("reference-profile.json", profile),
-    json("metrics.json", { rows, holdout: metrics, baselines, disagreement, calibration, roc }),
+    json("metrics.json", {
+      rows,
+      holdout: metrics,
+      intervals,
+      baselines,
+      confusion,
+      groups,
+      disagreement,
+      calibration,
+      roc,
+    }),
     json("slices.json", slices),
     ...(importances.length > 0 ? [json("importances.json", importances)] : []),
-    ...(recipe.task === "binary"
-      ? [text("evaluation.svg", evaluationPicture(roc, calibration), "image/svg+xml")]
-      : []),
+    text(
+      "evaluation.svg",
+      recipe.task === "binary" ? evaluationPicture(roc, calibration) : regressionPicture(groups),
+      "image/svg+xml",
+    ),
   ];
 }
 

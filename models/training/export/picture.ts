@@ -1,3 +1,4 @@
+import type { PredictionGroup } from "../confusion.ts";
 import type { CalibrationBin } from "../evaluation.ts";
 
 export interface RocPoint {
@@ -55,24 +56,43 @@ export function evaluationPicture(roc: readonly RocPoint[], bins: readonly Calib
   ].join("\n");
 }
 
+/** What came against what was said, of ten groups of rows: on the diagonal the predictions are right on average. */
+export function regressionPicture(groups: readonly PredictionGroup[]): string {
+  const values = groups.flatMap(({ meanPredicted, meanTarget }) => [meanPredicted, meanTarget]);
+  const low = Math.min(...values);
+  const width = Math.max(...values) - low || 1;
+  const dots = groups.map(({ meanPredicted, meanTarget, rows }) => {
+    const [x, y] = point((meanPredicted - low) / width, (meanTarget - low) / width).split(",");
+    return `<circle cx="${x}" cy="${y}" r="4" fill="#2563eb"><title>${rows} rows: ${meanPredicted.toPrecision(4)} said, ${meanTarget.toPrecision(4)} came</title></circle>`;
+  });
+  const ticks = [0, 0.5, 1].map((tick) => Number((low + tick * width).toPrecision(3)));
+  return [
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 260 270" font-family="sans-serif" font-size="11">',
+    '<rect width="260" height="270" fill="white"/>',
+    `<g transform="translate(40,25)">${frame("Predicted and true means", "predicted", "true", ticks)}`,
+    `${dots.join("")}</g>`,
+    "</svg>",
+  ].join("\n");
+}
+
 const side = 200;
 
 function point(x: number, y: number): string {
   return `${(x * side).toFixed(1)},${((1 - y) * side).toFixed(1)}`;
 }
 
-function frame(title: string, x: string, y: string): string {
+function frame(title: string, x: string, y: string, ticks: readonly number[] = [0, 0.5, 1]): string {
   return [
     `<rect width="${side}" height="${side}" fill="none" stroke="#999"/>`,
     `<line x1="0" y1="${side}" x2="${side}" y2="0" stroke="#bbb" stroke-dasharray="4"/>`,
     `<text x="${side / 2}" y="-8" text-anchor="middle" font-weight="bold">${title}</text>`,
     `<text x="${side / 2}" y="${side + 28}" text-anchor="middle">${x}</text>`,
     `<text transform="translate(-26,${side / 2}) rotate(-90)" text-anchor="middle">${y}</text>`,
-    ...[0, 0.5, 1].map(
-      (tick) => `<text x="${tick * side}" y="${side + 13}" text-anchor="middle">${tick}</text>`,
+    ...ticks.map(
+      (tick, index) => `<text x="${(index / 2) * side}" y="${side + 13}" text-anchor="middle">${tick}</text>`,
     ),
-    ...[0, 0.5, 1].map(
-      (tick) => `<text x="-5" y="${(1 - tick) * side + 4}" text-anchor="end">${tick}</text>`,
+    ...ticks.map(
+      (tick, index) => `<text x="-5" y="${(1 - index / 2) * side + 4}" text-anchor="end">${tick}</text>`,
     ),
   ].join("");
 }

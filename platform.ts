@@ -90,7 +90,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const blobs = await openBlobStore(config.blobs, { signingKey, clock });
   const links = createBlobLinks({ signingKey, clock });
   const { maxUploadBytes } = config;
-  const blobEndpoint = createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes });
+  const refuseFrozen = (key: string, change: "write" | "delete") => registry.refuseFrozen(key, change);
+  const blobEndpoint = createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes, refuseFrozen });
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock, logger, retentionDays: config.retention.auditDays });
   const identity = createIdentity({ config, database, clock, audit });
@@ -103,6 +104,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     audit,
     logger,
     events,
+    actorNow: identity.actorNow,
     retentionDays: retention.jobDays,
   });
   const instanceId = `${hostname()}-${randomUUID().slice(0, 8)}`;
@@ -122,7 +124,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     madeBy: ["serving.batch"],
   });
   const artifactUses = artifactUsesOf(() => registry);
-  const tracking = createTracking({ ...ground, artifactUses });
+  const tracking = createTracking({ ...ground, artifactUses, refuseFrozen });
   const webhooks = createWebhooks({ ...ground, signingKey });
   const registry = createRegistry({ ...ground, tracking, webhooks });
   const training = createTraining({ ...ground, datasets, tracking, registry });

@@ -95,6 +95,21 @@ export const unavailable = of("unavailable");
 export const insufficient = of("insufficient");
 export const timedOut = of("timeout");
 
+const finalKinds: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+  "invalid",
+  "not_found",
+  "conflict",
+  "forbidden",
+  "unauthenticated",
+  "unsupported",
+  "too_large",
+]);
+
+/** Whether the same attempt would meet the same error again, so that nothing tries once more. */
+export function isFinal(error: unknown): error is KetlineError {
+  return isKetlineError(error) && finalKinds.has(error.kind);
+}
+
 export function isKetlineError(error: unknown, kind?: ErrorKind): error is KetlineError {
   return error instanceof KetlineError && (kind === undefined || error.kind === kind);
 }

@@ -7,6 +7,7 @@ import type { AuditLog } from "../../shared/identity/actor.ts";
 import { prefixOf, type Tracking } from "../tracking/index.ts";
 import { deleteAlias, findByAlias, setAlias } from "./aliases.ts";
 import { type RegistryContext, storeOf } from "./context.ts";
+import { refuseFrozen } from "./frozen-artifacts.ts";
 import { ensureModel } from "./models.ts";
 import type { ModelSummary, ModelVersion, Registry } from "./registry.ts";
 import { historyRoutes } from "./routes/history.ts";
@@ -94,6 +95,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     async artifactPrefix(name, version) {
       return prefixOf((await requireVersion(storeOf(context), name, version)).storage_location);
     },
+
+    refuseFrozen: (key, change) => refuseFrozen(storeOf(context), key, change),
 
     revision: () => readRevision(storeOf(context)),
   };

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
+import { frozenPlace } from "./frozen-artifacts.ts";
 
 /**
  * A registered model has an id of its own (`model_uid`) beside its name, so that renaming it is one row and its history
@@ -116,6 +117,24 @@ export const registryMigrations: readonly Migration[] = [
           on registry_webhook_delivery (webhook_id, lease_until_ms) where state = 'pending'`,
       ];
       for (const statement of statements) await sql.raw(statement).execute(schema);
+    },
+  },
+  {
+    name: "0202-registry-frozen-artifacts",
+    async up(schema) {
+      await sql.raw("alter table registry_version add column storage_key text").execute(schema);
+      await sql
+        .raw("create index registry_version_storage on registry_version (storage_key)")
+        .execute(schema);
+      const { rows } = await sql<{ storage_location: string }>`
+        select distinct storage_location from registry_version`.execute(schema);
+      for (const { storage_location: location } of rows) {
+        const key = frozenPlace(location);
+        if (key === null) continue;
+        await sql`update registry_version set storage_key = ${key} where storage_location = ${location}`.execute(
+          schema,
+        );
+      }
     },
   },
 ];

@@ -35,6 +35,13 @@ export interface Registry extends Capability {
   /** Where a version's files lie: a blob key prefix without a trailing slash. @throws notFound, invalid. */
   artifactPrefix(name: string, version: number): Promise<string>;
   /**
+   * What a version names stays as it is from its registration on.
+   *
+   * @param key a blob's; for a deletion also that of a folder
+   * @throws conflict naming a version whose files a write at this key, or a deletion of all below it, would touch
+   */
+  refuseFrozen(key: string, change: "write" | "delete"): Promise<void>;
+  /**
    * Grows with every change of the registry, in the order in which changes became visible. Cheap: one row. A reader
    * that sees the same number again may keep what it read.
    */

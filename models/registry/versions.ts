@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { comparisonsOf, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
+import { frozenPlace } from "./frozen-artifacts.ts";
 import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";
 import type { SearchVersions } from "./schemas.ts";
@@ -61,6 +62,7 @@ export async function createVersion(
         stage: "None",
         source: resolved.source,
         storage_location: resolved.storageLocation,
+        storage_key: frozenPlace(resolved.storageLocation),
         run_id: resolved.runId,
         run_link: version.runLink,
         logged_model_id: resolved.loggedModelId,

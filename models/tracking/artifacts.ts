@@ -1,4 +1,5 @@
 import type { BlobBody, BlobStat, BlobStore, StoredBlob } from "../../shared/blobs/blob-store.ts";
+import { askingAtTheEnd } from "../../shared/blobs/index.ts";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { artifactKey, joinUri, prefixOf } from "./artifact-uris.ts";
 import { storeOf, type TrackingContext } from "./context.ts";
@@ -42,7 +43,7 @@ export async function statArtifact(blobs: BlobStore, key: string, shown: string)
 }
 
 /** @param path relative to the root of all artifacts. @throws tooLarge, invalid. */
-export function putArtifact(
+export async function putArtifact(
   context: TrackingContext,
   path: string,
   body: BlobBody,
@@ -50,12 +51,23 @@ export function putArtifact(
 ): Promise<StoredBlob> {
   const key = artifactKey(path);
   if (key === "artifacts" || path.endsWith("/")) throw invalid("Invalid path", { field: "path" });
-  return context.blobs.put(key, body, { maxBytes: context.maxArtifactBytes, ...options });
+  const mayChange = async () => context.refuseFrozen?.(key, "write");
+  await mayChange();
+  return context.blobs.put(key, askingAtTheEnd(body, mayChange), {
+    maxBytes: context.maxArtifactBytes,
+    ...options,
+  });
 }
 
-/** Removes a file, or a directory with all that is in it. Nothing happens when there is none. */
-export async function deleteArtifacts(blobs: BlobStore, key: string): Promise<void> {
+/**
+ * Removes a file, or a directory with all that is in it. Nothing happens when there is none.
+ *
+ * @throws conflict when any of it belongs to a registered model version
+ */
+export async function deleteArtifacts(context: TrackingContext, key: string): Promise<void> {
+  const { blobs } = context;
   if (key === "artifacts") throw invalid("Invalid path", { field: "path" });
+  await context.refuseFrozen?.(key, "delete");
   await blobs.delete(key);
   for (;;) {
     const { blobs: found } = await blobs.list(`${key}/`, { limit: 1000 });

@@ -13,7 +13,12 @@ export interface TrackingContext {
   /** Told of what cannot be read from a run itself: deletions, restorations, renamings. */
   readonly audit: AuditLog;
   readonly maxArtifactBytes: number;
+  /** @throws conflict where a registered model version owns what would be written or deleted. */
+  readonly refuseFrozen?: RefuseFrozen | undefined;
 }
+
+/** Asked before a blob is written, or removed with all below it. The registry knows; its arrow points here. */
+export type RefuseFrozen = (key: string, change: "write" | "delete") => Promise<void>;
 
 /** For reading, and for single statements. */
 export function storeOf({ database }: Pick<TrackingContext, "database">): Store {

@@ -6,7 +6,7 @@ import type { AuditLog } from "../../shared/identity/actor.ts";
 import type { Jobs } from "../../shared/jobs/index.ts";
 import { joinUri, prefixOf, proxiedPath } from "./artifact-uris.ts";
 import { putArtifact, resolveArtifactUri } from "./artifacts.ts";
-import { storeOf, type TrackingContext } from "./context.ts";
+import { type RefuseFrozen, storeOf, type TrackingContext } from "./context.ts";
 import { ensureExperiment } from "./experiments.ts";
 import type { ArtifactUses } from "./garbage/artifact-uses.ts";
 import { garbageJob } from "./garbage/garbage-job.ts";
@@ -28,6 +28,7 @@ export interface TrackingOptions {
   /** With them, and what is still needed of artifacts, what was deleted can be removed for good. */
   readonly jobs?: Jobs;
   readonly artifactUses?: ArtifactUses;
+  readonly refuseFrozen?: RefuseFrozen;
   /** `maxUploadBytes`: the most bytes that one artifact may have; 50 GiB by default. */
   readonly config?: { readonly maxUploadBytes: number };
 }
@@ -36,7 +37,14 @@ export interface TrackingOptions {
 export function createTracking(options: TrackingOptions): Tracking {
   const { database, blobs, clock, audit } = options;
   const maxArtifactBytes = options.config?.maxUploadBytes ?? 50 * 1024 ** 3;
-  const context: TrackingContext = { database, blobs, clock, audit, maxArtifactBytes };
+  const context: TrackingContext = {
+    database,
+    blobs,
+    clock,
+    audit,
+    maxArtifactBytes,
+    refuseFrozen: options.refuseFrozen,
+  };
   const garbage = garbageOf(context, options);
   return {
     routes: [...trackingRoutes(context), ...garbage.routes],

@@ -47,6 +47,7 @@ export async function beginUpload(
       { field: "num_parts" },
     );
   }
+  await context.refuseFrozen?.(key, "write");
   const uploadId = randomUUID();
   const nowMs = context.clock();
   const expiresInMs = Math.min(longestMs, Math.max(shortestMs, partCount * msPerPart));
@@ -85,6 +86,7 @@ export async function completeUpload(
   if (upload.state === "completed") return;
   checkOpen(upload, context.clock());
   const parts = inOrder(upload, request.parts);
+  await context.refuseFrozen?.(key, "write");
   try {
     // Goes on when the client has lost patience, as it may with a large file: its next try finds the work done.
     await context.blobs.parts.join({ key, uploadId }, parts, { maxBytes: context.maxArtifactBytes });

@@ -1,6 +1,7 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../shared/errors.ts";
+import { allows } from "../../shared/identity/actor.ts";
 import type { JobContext, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets } from "../datasets/index.ts";
 import type { ModelVersion, Registry } from "../registry/index.ts";
@@ -24,6 +25,9 @@ export interface Challenger {
   readonly register: (decision: Decision) => Promise<number>;
 }
 
+/** As for the route that moves an alias. */
+const aliasRole = "operator";
+
 /** Others may move the alias while models are compared; then the comparison is made again, so many times. */
 const mostTries = 5;
 
@@ -42,13 +46,23 @@ export async function promote(
   for (let attempt = 1; ; attempt++) {
     const champion = await registry.getByAlias(name, promotion.alias);
     const result = champion === null ? null : await compare(options, context, champion, challenger);
-    const decision = decide(promotion, champion?.version ?? null, result, challenger.baselines);
+    // Asked now, when the deed is done: hours may have passed since the job was submitted.
+    const actor = await context.actorNow();
+    const wanted = decide(promotion, champion?.version ?? null, result, challenger.baselines);
+    const decision =
+      wanted.promoted && !allows(actor, aliasRole)
+        ? {
+            ...wanted,
+            promoted: false,
+            reason: `${actor.name} has the role ${actor.role}; moving ${promotion.alias} needs ${aliasRole}. Otherwise: ${wanted.reason}`,
+          }
+        : wanted;
     const version = await challenger.register(decision);
     if (!decision.promoted || champion?.version === version) return { version, decision };
     context.signal.throwIfAborted();
     try {
       await registry.setAlias(name, promotion.alias, version, {
-        actor: context.actor,
+        actor,
         reason: decision.reason,
         expectedVersion: champion?.version ?? null,
       });

@@ -1,6 +1,6 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { conflict, type ErrorKind, isKetlineError, notFound, unsupported } from "../../shared/errors.ts";
+import { conflict, isFinal, isKetlineError, notFound, unsupported } from "../../shared/errors.ts";
 import { JobInterruption } from "../../shared/jobs/execution.ts";
 import type { JobContext, JobKind } from "../../shared/jobs/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
@@ -36,17 +36,6 @@ export interface RunOptions {
 const maxAttempts = 3;
 /** The progress of a job when its workspace takes over. */
 const beforeRun = 0.4;
-/** Errors that the same submission would meet again. */
-const final: ReadonlySet<ErrorKind> = new Set([
-  "invalid",
-  "not_found",
-  "conflict",
-  "forbidden",
-  "unauthenticated",
-  "unsupported",
-  "too_large",
-]);
-
 /**
  * The life of a quantum job: compile, test, estimate, price, gates, submit, run, judge, log. Each step is written to the
  * job's record and log. An attempt after a crash goes on with the workspace's job where one was submitted.
@@ -155,7 +144,7 @@ async function endWith(
   record: JobRecord,
   workspace: QuantumWorkspace,
   error: unknown,
-  { signal, attempt, log }: JobContext<SubmitBody>,
+  { signal, isLastAttempt, log }: JobContext<SubmitBody>,
 ): Promise<void> {
   const message = error instanceof Error ? error.message : String(error);
   const interruption: unknown = signal.aborted ? signal.reason : undefined;
@@ -172,7 +161,7 @@ async function endWith(
   }
   if (error instanceof GateRefusal) await record.end("refused", message);
   else if (error instanceof WorkspaceCancelled) await record.end("cancelled", message);
-  else if (attempt >= maxAttempts || (isKetlineError(error) && final.has(error.kind))) {
+  else if (isLastAttempt || isFinal(error)) {
     await record.end("failed", message);
   }
 }

@@ -44,6 +44,15 @@ export async function* chunksOf(
   }
 }
 
+/**
+ * The same body, which asks once more when its last byte has come: an upload takes hours, and what allowed it may have
+ * changed. When `mayEnd` throws the body fails, and a store keeps nothing of it.
+ */
+export function askingAtTheEnd(body: BlobBody, mayEnd: () => Promise<void>): BlobBody {
+  if (body instanceof Uint8Array) return body;
+  return body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>({ flush: mayEnd }));
+}
+
 /** Lets go of a body that nobody will read: behind it may be an open file, or a sender who waits. */
 export async function discardBody(body: BlobBody): Promise<void> {
   if (body instanceof Uint8Array || body.locked) return;

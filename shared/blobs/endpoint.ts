@@ -15,6 +15,8 @@ export function createBlobEndpoint(options: {
   readonly links: BlobLinks;
   readonly clock: Clock;
   readonly maxUploadBytes: number;
+  /** @throws conflict where what would be written or deleted must stay as it is. */
+  readonly refuseFrozen?: (key: string, change: "write" | "delete") => Promise<void>;
 }): Capability {
   const blocks = createStagedBlocks(options.store);
   return {

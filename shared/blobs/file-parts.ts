@@ -9,7 +9,6 @@ import {
   blockIdOf,
   checkParts,
   type JoinOptions,
-  linkToBlock,
   missingPart,
 } from "./parts.ts";
 import { createStagedBlocks, etagOfBlock } from "./staged-blocks.ts";
@@ -17,14 +16,14 @@ import { createStagedBlocks, etagOfBlock } from "./staged-blocks.ts";
 /** Parts through links of our own (see `routes.ts`), each staged as a file until they are copied into one. */
 export function createFileParts(
   store: Pick<BlobStore, "put" | "get" | "list" | "delete">,
-  links: Pick<BlobLinks, "blobUrl">,
+  links: Pick<BlobLinks, "blockUrl">,
 ): BlobParts {
   const blocks = createStagedBlocks(store);
   /** What is being joined. Copying gigabytes takes longer than some clients wait before they ask again. */
   const underway = new Map<string, Promise<void>>();
   return {
     signedUrl: async ({ key, uploadId, number }, access) =>
-      linkToBlock(links.blobUrl(key, { ...access, method: "PUT" }), blockIdOf(uploadId, number)),
+      links.blockUrl(key, blockIdOf(uploadId, number), access),
 
     join(upload, parts, options = {}) {
       const request = JSON.stringify([upload.key, upload.uploadId, parts]);

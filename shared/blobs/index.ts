@@ -6,6 +6,7 @@ export type {
   ListOptions,
   LocalFile,
 } from "./blob-store.ts";
+export { askingAtTheEnd } from "./bodies.ts";
 export { deleteBlobs } from "./deletions.ts";
 export { createBlobEndpoint } from "./endpoint.ts";
 export { createFileStore } from "./file-store.ts";

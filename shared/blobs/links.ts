@@ -20,6 +20,8 @@ export interface ContainerAccess {
  */
 export interface BlobLinks {
   blobUrl(key: string, access: SignedAccess): string;
+  /** A link that stages one block of a blob, and can do nothing else: the blob itself cannot be written by it. */
+  blockUrl(key: string, blockId: string, access: Omit<SignedAccess, "method">): string;
   /** A link to everything below a prefix, which Azure's clients see as a container. */
   containerUrl(prefix: string, access: ContainerAccess): string;
   /**
@@ -34,16 +36,24 @@ export interface LinkedRequest {
   readonly query: URLSearchParams;
   readonly of: "blob" | "container";
   readonly anyOf: readonly Permission[];
+  /** Set where one block is staged. */
+  readonly block?: string;
 }
 
 const version = "2025-07-05";
+/** Azure has no such resource: its letters are b for a blob and c for a container. */
+const oneBlock = "block";
 const longestMs = 365 * 86_400_000;
 
 export function createBlobLinks(options: { readonly signingKey: string; readonly clock: Clock }): BlobLinks {
   const { signingKey, clock } = options;
 
   function sign(parts: Signed): string {
-    const text = [parts.version, parts.resource, parts.path, parts.permissions, parts.expires].join("\n");
+    const { block } = parts;
+    const text = [
+      ...[parts.version, parts.resource, parts.path, parts.permissions, parts.expires],
+      ...(block === undefined ? [] : [block]),
+    ].join("\n");
     return createHmac("sha256", signingKey).update(`ketline-blob-link\n${text}`).digest("base64");
   }
 
@@ -62,6 +72,7 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
       sr: parts.resource,
       sp: parts.permissions,
       ...(parts.resource === "c" ? { sdd: String(parts.path.split("/").length) } : {}),
+      ...(parts.block === undefined ? {} : { comp: "block", blockid: parts.block }),
       sig: sign(signed),
     });
     const path = parts.path.split("/").map(encodeURIComponent).join("/");
@@ -78,12 +89,17 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
       );
     },
 
+    blockUrl(key, block, { expiresInMs, baseUrl }) {
+      checkKey(key);
+      return link(baseUrl, { resource: oneBlock, path: key, permissions: "w", block }, expiresInMs);
+    },
+
     containerUrl(prefix, { permissions, expiresInMs, baseUrl }) {
       checkKey(prefix);
       return link(baseUrl, { resource: "c", path: prefix, permissions: permissions.join("") }, expiresInMs);
     },
 
-    verify({ path, query, of, anyOf }) {
+    verify({ path, query, of, anyOf, block }) {
       const given = signedPart(path, query);
       const signature = Buffer.from(query.get("sig") ?? "", "base64");
       const expected = Buffer.from(sign(given), "base64");
@@ -94,6 +110,11 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
       }
       if (!(Date.parse(given.expires) > clock())) {
         throw forbidden(`The link expired at ${given.expires}.`, { code: "AuthenticationFailed" });
+      }
+      if (given.resource === oneBlock && given.block !== block) {
+        throw forbidden("The link stages one block (comp=block); it is for nothing else.", {
+          code: "AuthorizationResourceTypeMismatch",
+        });
       }
       if (of === "container" && given.resource !== "c") {
         throw forbidden("The link is for one blob; this needs a link for the container.", {
@@ -115,6 +136,8 @@ interface Signed {
   readonly path: string;
   readonly permissions: string;
   readonly expires: string;
+  /** The id of the one block that may be staged. */
+  readonly block?: string;
 }
 
 function signedPart(path: string, query: URLSearchParams): Signed {
@@ -127,5 +150,6 @@ function signedPart(path: string, query: URLSearchParams): Signed {
     path: resource === "c" ? path.split("/").slice(0, depth).join("/") : path,
     permissions: query.get("sp") ?? "",
     expires: query.get("se") ?? "",
+    ...(resource === oneBlock ? { block: query.get("blockid") ?? "" } : {}),
   };
 }

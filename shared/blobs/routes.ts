@@ -9,6 +9,7 @@ import {
 import { type Call, errorReply, type Route, readBytes, route } from "../http/index.ts";
 import type { BlobStat, BlobStore, ByteRange, PutOptions } from "./blob-store.ts";
 import { errorXml, listingXml, parseBlockList } from "./blob-xml.ts";
+import { askingAtTheEnd } from "./bodies.ts";
 import type { BlobLinks } from "./links.ts";
 import { type createStagedBlocks, etagOfBlock, maxBlockBytes } from "./staged-blocks.ts";
 
@@ -20,12 +21,20 @@ interface Dependencies {
   readonly links: BlobLinks;
   readonly blocks: ReturnType<typeof createStagedBlocks>;
   readonly maxUploadBytes: number;
+  /** Asked once the link is known to be good, before a blob is replaced or removed. */
+  readonly refuseFrozen?: (key: string, change: "write" | "delete") => Promise<void>;
 }
 
 type BlobCall = Call<{ key: string }>;
 
 /** The routes behind signed links. They are open to everyone: the signature in the query is the credential. */
-export function blobRoutes({ store, links, blocks, maxUploadBytes }: Dependencies): readonly Route[] {
+export function blobRoutes({
+  store,
+  links,
+  blocks,
+  maxUploadBytes,
+  refuseFrozen,
+}: Dependencies): readonly Route[] {
   const read = (key: string, query: URLSearchParams) =>
     links.verify({ path: key, query, of: "blob", anyOf: ["r"] });
 
@@ -81,12 +90,14 @@ export function blobRoutes({ store, links, blocks, maxUploadBytes }: Dependencie
       });
     }
     const options = writing(key, request, query, signal);
-    await store.put(key, request.body ?? new Uint8Array(0), options);
+    const mayChange = async () => refuseFrozen?.(key, "write");
+    await mayChange();
+    await store.put(key, askingAtTheEnd(request.body ?? new Uint8Array(0), mayChange), options);
     return created(key);
   }
 
   async function stage({ params: { key }, request, signal }: BlobCall, query: URLSearchParams) {
-    links.verify({ path: key, query, of: "blob", anyOf: ["w", "c"] });
+    links.verify({ path: key, query, of: "blob", anyOf: ["w", "c"], block: query.get("blockid") ?? "" });
     const { sha256 } = await blocks.stage(
       key,
       query.get("blockid") ?? "",
@@ -99,6 +110,7 @@ export function blobRoutes({ store, links, blocks, maxUploadBytes }: Dependencie
   async function commit({ params: { key }, request, signal }: BlobCall, query: URLSearchParams) {
     const options = writing(key, request, query, signal);
     const ids = parseBlockList(new TextDecoder().decode(await readBytes(request, maxBlockListBytes)));
+    await refuseFrozen?.(key, "write");
     await blocks.commit(key, ids, options);
     return created(key);
   }
@@ -128,6 +140,7 @@ export function blobRoutes({ store, links, blocks, maxUploadBytes }: Dependencie
 
   async function remove({ params: { key } }: BlobCall, query: URLSearchParams): Promise<Response> {
     links.verify({ path: key, query, of: "blob", anyOf: ["d"] });
+    await refuseFrozen?.(key, "write"); // this one blob, nothing below it
     if (!(await store.delete(key))) throw missing(key);
     return new Response(null, { status: 202, headers: sealed });
   }
@@ -230,7 +243,11 @@ const codeOf: Readonly<Partial<Record<KetlineError["kind"], string>>> = {
 };
 
 function azureError(error: KetlineError, requestId: string): Response {
-  const code = error.details.code ?? codeOf[error.kind] ?? "InternalError";
+  const given = error.details.code;
+  const code =
+    (given === "RESOURCE_CONFLICT" ? "BlobImmutableDueToPolicy" : given) ??
+    codeOf[error.kind] ??
+    "InternalError";
   const status = code === "InvalidRange" ? 416 : errorReply("ketline", error, requestId).status;
   return xml(status, errorXml(code, `${error.message}\nRequestId:${requestId}`), { "x-ms-error-code": code });
 }

@@ -98,7 +98,9 @@ function knownError(protocol: Protocol, error: KetlineError): ErrorReply {
     headers["www-authenticate"] = 'Basic realm="Ketline", Bearer realm="Ketline"';
   switch (protocol) {
     case "mlflow": {
-      const [status, code] = mlflowOf[kind];
+      const [usual, code] = mlflowOf[kind];
+      // What may not be changed is 409; only a name that exists already is 400 there.
+      const status = details.code === "RESOURCE_CONFLICT" ? 409 : usual;
       return reply(protocol, status, { error_code: details.code ?? code, message }, headers);
     }
     case "inference":

@@ -3,13 +3,13 @@ import type { Capability } from "../capability.ts";
 import type { Clock } from "../clock.ts";
 import { type Config, identityConfigured } from "../config.ts";
 import type { Database } from "../database/index.ts";
-import { isKetlineError, unauthenticated } from "../errors.ts";
+import { forbidden, isKetlineError, unauthenticated } from "../errors.ts";
 import type { Actor, AuditLog, Caller, Identity } from "./actor.ts";
 import { easyAuthActor } from "./easy-auth.ts";
 import { createEntraVerifier } from "./entra.ts";
 import { loopbackActor } from "./loopback.ts";
 import { tokenRoutes } from "./token-routes.ts";
-import { createTokens, sha256, type Tokens, tokenPrefix } from "./tokens.ts";
+import { actorPrefix, createTokens, sha256, type Tokens, tokenPrefix } from "./tokens.ts";
 
 export interface IdentityOptions {
   readonly config: Config;
@@ -18,7 +18,15 @@ export interface IdentityOptions {
   readonly audit: AuditLog;
 }
 
-export interface IdentityBook extends Identity, Tokens, Capability {}
+export interface IdentityBook extends Identity, Tokens, Capability {
+  /**
+   * Who somebody is now that was known before: with the role of now, where Ketline keeps it (its own tokens). Roles from
+   * Entra stand in its tokens alone, so those stay as they were.
+   *
+   * @throws forbidden when the credential has ended: revoked, expired, or no longer configured
+   */
+  actorNow(actor: Actor): Promise<Actor>;
+}
 
 /** A revoked token is good for so long at most. */
 const rememberMs = 2_000;
@@ -62,6 +70,13 @@ export function createIdentity(options: IdentityOptions): IdentityBook {
     routes: tokenRoutes(published),
     jobKinds: [],
     timers: [],
+
+    async actorNow(actor) {
+      if (actor.source !== "token") return actor;
+      if (actor.id.startsWith(actorPrefix)) return tokens.actorNow(actor);
+      if (adminDigest !== undefined) return actor;
+      throw forbidden("The admin token is no longer configured; what it began may not go on.");
+    },
 
     authenticate(request) {
       if (anybodyLocal) {

@@ -36,13 +36,23 @@ export interface Tokens {
 /** Every token begins with this, so that people and secret scanners know one when they see it. */
 export const tokenPrefix = "ktl_";
 
+/** The id of a token's actor is this and the token's id. */
+export const actorPrefix = "token:";
+
 const lastUsedEveryMs = 60_000;
+
+export interface TokenActors {
+  /** @throws unauthenticated for a secret that is not known, or of a token that has ended */
+  actorOf(secret: string): Promise<Actor>;
+  /** A token's actor as of now. @throws forbidden when the token has ended */
+  actorNow(actor: Actor): Promise<Actor>;
+}
 
 export function createTokens(options: {
   readonly database: Database;
   readonly clock: Clock;
   readonly audit: AuditLog;
-}): Tokens & { actorOf(secret: string): Promise<Actor> } {
+}): Tokens & TokenActors {
   const { clock, audit } = options;
   const store = createTokenStore(options.database);
   return {
@@ -94,6 +104,22 @@ export function createTokens(options: {
       return tokenOf(revoked);
     },
 
+    async actorNow(actor) {
+      const row = await store.get(actor.id.slice(actorPrefix.length));
+      const why =
+        row === undefined
+          ? "is gone"
+          : row.revoked_ms !== null
+            ? "was revoked"
+            : row.expires_ms <= clock()
+              ? "has expired"
+              : undefined;
+      if (row === undefined || why !== undefined) {
+        throw forbidden(`The token "${actor.name}" ${why}; what it began may not go on.`);
+      }
+      return { ...actor, role: row.role };
+    },
+
     async actorOf(secret) {
       const digest = sha256(secret);
       const row = await store.bySecretHash(digest.toString("hex"));
@@ -110,7 +136,7 @@ export function createTokens(options: {
       if (row.last_used_ms === null || row.last_used_ms <= nowMs - lastUsedEveryMs) {
         await store.markUsed(row.id, nowMs, nowMs - lastUsedEveryMs);
       }
-      return { id: `token:${row.id}`, name: row.name, role: row.role, source: "token" };
+      return { id: actorPrefix + row.id, name: row.name, role: row.role, source: "token" };
     },
   };
 }

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import { type ErrorKind, isKetlineError } from "../errors.ts";
-import type { Actor } from "../identity/actor.ts";
+import { isFinal, isKetlineError } from "../errors.ts";
 import { failSpan, inSpan, redactText } from "../telemetry/index.ts";
 import type { JobKind } from "./job.ts";
 import { clip, type JobBook } from "./jobs.ts";
@@ -46,16 +45,6 @@ const finishAgainMs = [500, 2_000, 5_000];
 const longestLog = 20_000;
 const mostBufferedLines = 2_000;
 const longestResultBytes = 1024 ** 2;
-
-/** Errors that the same spec would meet again. */
-const final: ReadonlySet<ErrorKind> = new Set([
-  "invalid",
-  "not_found",
-  "conflict",
-  "forbidden",
-  "unsupported",
-  "too_large",
-]);
 
 /** Runs a job that was claimed: `row` is what the claim returned. */
 export function createExecution(
@@ -112,7 +101,12 @@ export function createExecution(
       }
       leaseUntilMs = nowMs + leaseMs;
       if (held.cancelReason !== null) interrupt("cancelled", held.cancelReason);
+      else await jobs.actorOf(row);
     } catch (error) {
+      if (isKetlineError(error, "forbidden")) {
+        interrupt("cancelled", error.message);
+        return;
+      }
       record.putBack(report);
       logger.warn({ err: error }, "a heartbeat could not be written");
       if (clock() >= leaseUntilMs) interrupt("lease_lost", "The lease could not be renewed in time.", 0);
@@ -138,7 +132,9 @@ export function createExecution(
       jobId: row.id,
       spec: spec.data,
       attempt: row.attempt,
-      actor: JSON.parse(row.actor) as Actor,
+      isLastAttempt: row.attempt >= row.max_attempts,
+      actor: await jobs.actorOf(row),
+      actorNow: () => jobs.actorOf(row),
       signal: controller.signal,
       log: record.log,
       progress: record.progress,
@@ -154,7 +150,7 @@ export function createExecution(
     }
     const cause = interrupted ?? error;
     const message = clip(redactText(cause instanceof Error ? cause.message : String(cause)));
-    const hopeless = cause instanceof UnreadableSpec || (isKetlineError(cause) && final.has(cause.kind));
+    const hopeless = cause instanceof UnreadableSpec || isFinal(cause);
     if (hopeless || row.attempt >= row.max_attempts) {
       logger.warn({ err: cause }, "job failed");
       return { state: "failed", error: message };

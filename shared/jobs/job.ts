@@ -33,8 +33,7 @@ export interface JobKind<Spec = unknown, Result = unknown> {
   /** The role that may submit and cancel it. */
   readonly role: Role;
   /**
-   * 3 by default. A KetlineError of kind invalid, not_found, conflict, forbidden, unsupported or too_large is
-   * not tried again.
+   * 3 by default. An error that `isFinal` (shared/errors.ts) is not tried again.
    */
   readonly maxAttempts?: number;
   /** One hour by default. */
@@ -51,7 +50,17 @@ export interface JobContext<Spec> {
   readonly jobId: string;
   readonly spec: Spec;
   readonly attempt: number;
+  /** Whether none follows it, however it ends, unless somebody asks for another. */
+  readonly isLastAttempt: boolean;
+  /** Whoever submitted it, with the role as of the attempt's start. */
   readonly actor: Actor;
+  /**
+   * The same as of now. A job may do what its submitter may, at its end as at its start: ask this and compare with
+   * `allows` before each deed that needs more than the kind's own role.
+   *
+   * @throws forbidden when the submitter may no longer submit such a job
+   */
+  actorNow(): Promise<Actor>;
   /** Aborted when the job is cancelled, its time is up, or the process stops. */
   readonly signal: AbortSignal;
   log(line: string): void;

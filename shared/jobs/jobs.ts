@@ -33,6 +33,8 @@ export interface JobsOptions {
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly kinds?: readonly JobKind[];
+  /** Who a submitter is now. @throws forbidden when nobody any more. Without it everybody stays who they were. */
+  readonly actorNow?: (actor: Actor) => Promise<Actor>;
   /** Told of every job that ended, whoever ended it. */
   readonly events?: Pick<Events, "jobEnded">;
   /** For how many days ended jobs are kept; for ever when null or not given. */
@@ -62,6 +64,8 @@ export interface JobBook extends Jobs, Capability {
   sweep(unwokenMs?: number): Promise<number>;
   /** Ends the jobs whose worker went away and that cannot be run again. */
   endAbandoned(): Promise<void>;
+  /** Whom a job acts for, as of now. @throws forbidden when its submitter may no longer submit such a job */
+  actorOf(row: Pick<JobRow, "kind" | "actor">): Promise<Actor>;
   readonly kinds: ReadonlyMap<string, JobKind>;
   readonly store: JobStore;
   /** Sends the message that wakes a worker. A message that cannot be sent is left to the sweep. */
@@ -197,6 +201,13 @@ export function createJobs(options: JobsOptions): JobBook {
       });
       await wake(row.id, delayMs);
       return jobOf(row);
+    },
+
+    async actorOf(row) {
+      const submitter = JSON.parse(row.actor) as Actor;
+      const actor = (await options.actorNow?.(submitter)) ?? submitter;
+      authorise(row.kind, actor, "run");
+      return actor;
     },
 
     get: async (id) => jobOf(await find(id)),

@@ -110,7 +110,15 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock });
   const identity = createIdentity({ config, database, clock, audit });
-  const jobs = createJobs({ database, queue, clock, audit, logger, events });
+  const jobs = createJobs({
+    database,
+    queue,
+    clock,
+    audit,
+    logger,
+    events,
+    actorNow: identity.actorNow,
+  });
   const runner = createJobRunner({ jobs, queue, clock, logger, concurrency: 2, instanceId: "test" });
   const workers = createWorkerPool({ threads: 2 });
   const ground: TestGround = {

@@ -35,11 +35,12 @@ export interface TrainedJob {
 /** @param disturb puts a fault between training and the registry */
 export async function trainingGround(
   disturb: (registry: Registry) => Registry = (registry) => registry,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<TrainingGround> {
   let tracking: Tracking | undefined;
   let registry: Registry | undefined;
   const ground = await testGround({
-    env: { KETLINE_CODE_VERSION: "commit-1234" },
+    env: { KETLINE_CODE_VERSION: "commit-1234", ...env },
     migrations: [...datasetMigrations, ...trackingMigrations, ...registryMigrations, ...trainingMigrations],
     capabilities: (base) => {
       const datasets = createDatasets(base);

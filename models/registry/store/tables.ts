@@ -38,6 +38,8 @@ export interface VersionRow {
   stage: Stage;
   source: string;
   storage_location: string;
+  /** The blob key below which nothing may change any more; null where Ketline does not keep the files. */
+  storage_key: string | null;
   run_id: string;
   run_link: string;
   logged_model_id: string;

@@ -102,7 +102,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       role: "contributor",
       summary: "Delete an artifact, or a directory of them",
       handle: async (call) => {
-        await deleteArtifacts(blobs, artifactKey(pathOf(call)));
+        await deleteArtifacts(context, artifactKey(pathOf(call)));
         return json({});
       },
     }),

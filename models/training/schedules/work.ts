@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../../shared/clock.ts";
-import { isKetlineError, type KetlineError } from "../../../shared/errors.ts";
+import { isFinal, isKetlineError } from "../../../shared/errors.ts";
 import { type Actor, systemActor } from "../../../shared/identity/index.ts";
 import type { Job, Jobs } from "../../../shared/jobs/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
@@ -228,9 +228,4 @@ async function end(
   reason: string,
 ): Promise<void> {
   await store.update(firing, { state, reason: reason.slice(0, 4000), ended_ms: clock() });
-}
-
-/** What is refused now is refused at the next round too. */
-function isFinal(error: unknown): error is KetlineError {
-  return isKetlineError(error) && error.kind !== "unavailable" && error.kind !== "timeout";
 }

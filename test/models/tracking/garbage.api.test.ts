@@ -366,7 +366,9 @@ describe("collecting garbage", () => {
         jobId: "j",
         spec: { olderThanDays: 1, dryRun: false, ...spec },
         attempt: 1,
+        isLastAttempt: false,
         actor: systemActor("test"),
+        actorNow: async () => systemActor("test"),
         signal: new AbortController().signal,
         log: () => {},
         progress: () => {},
@@ -429,7 +431,8 @@ describe("collecting garbage", () => {
       );
       await expect(
         job.run({
-          ...{ jobId: "j", attempt: 1, actor: systemActor("test"), signal: cancelled },
+          ...{ jobId: "j", attempt: 1, isLastAttempt: false, signal: cancelled },
+          ...{ actor: systemActor("test"), actorNow: async () => systemActor("test") },
           spec: { olderThanDays: 1, dryRun: false },
           ...{ log: () => {}, progress: () => {} },
         }),

@@ -307,3 +307,32 @@ describe("what is not served", () => {
     }
   });
 });
+
+describe("a link for one part", () => {
+  const partUrl = () =>
+    store.parts.signedUrl(
+      { key: "runs/7/big", uploadId: "7d1fbd8e-3a0e-4c50-9c58-0a37dbb6ff0a", number: 1 },
+      { expiresInMs: 60_000, baseUrl },
+    );
+
+  it("stages that part", async () => {
+    expect((await put(await partUrl(), "part")).status).toBe(201);
+    expect(await store.stat("runs/7/big")).toBeNull();
+  });
+
+  it.each([
+    ["the operation left out", (url: URL) => url.searchParams.delete("comp")],
+    ["another operation", (url: URL) => url.searchParams.set("comp", "blocklist")],
+    ["another block", (url: URL) => url.searchParams.set("blockid", blockId("other"))],
+    ["no block", (url: URL) => url.searchParams.delete("blockid")],
+    ["another resource", (url: URL) => url.searchParams.set("sr", "b")],
+    ["another version", (url: URL) => url.searchParams.set("sv", "2")],
+  ])("does nothing with %s", async (_, change) => {
+    await store.put("runs/7/big", new TextEncoder().encode("whole"));
+    const url = new URL(await partUrl());
+    change(url);
+    expect((await put(url.href, "<BlockList></BlockList>")).status).toBe(403);
+    expect((await app.request(url.href)).status).toBeGreaterThanOrEqual(400);
+    expect(await textOf("runs/7/big")).toBe("whole");
+  });
+});

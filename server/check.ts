@@ -5,7 +5,7 @@ import { processConfig } from "../shared/config.ts";
 import { damagesOf } from "../shared/database/sqlite-damage.ts";
 import { startFault } from "../shared/database/sqlite-faults.ts";
 
-// node tools/node22.mjs server/check.ts [--full]
+// npm run check:data [-- --full]
 // Looks through the embedded database for damage; a server may run over it meanwhile. Ends with 1 when there is any.
 
 const { values } = parseArgs({ options: { full: { type: "boolean", default: false } } });

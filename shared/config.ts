@@ -143,7 +143,7 @@ const Environment = z.object({
   KETLINE_WEBHOOK_RETENTION_DAYS: retentionDays(7),
   KETLINE_AUDIT_RETENTION_DAYS: retentionDays(0),
   KETLINE_WEBHOOK_ALLOW_PRIVATE: flag,
-  KETLINE_MODEL_MEMORY_MIB: z.coerce.number().int().min(8).max(1_000_000).default(1024),
+  KETLINE_MODEL_MEMORY_MIB: z.coerce.number().int().min(8).max(1_000_000).default(1536),
   KETLINE_MODEL_HOSTS: z.coerce.number().int().min(1).max(16).default(2),
   KETLINE_ROOT_MODEL: z.string().min(1).max(256).optional(),
   KETLINE_CODE_VERSION: z.string().min(1).max(200).default(`ketline-${version}`),

@@ -5,7 +5,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
-import type { Job, JobBook, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import type { Job, JobOperations, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createAdmission } from "./admission.ts";
 import { createDeletions, type DeletedBy } from "./deletion.ts";
@@ -30,7 +30,7 @@ import type { FindUses } from "./uses.ts";
 export interface DatasetsOptions {
   readonly database: Database;
   readonly blobs: BlobStore;
-  readonly jobs: Jobs & Pick<JobBook, "list">;
+  readonly jobs: Jobs & Pick<JobOperations, "list">;
   readonly workers: WorkerPool;
   readonly clock: Clock;
   readonly audit: AuditLog;
@@ -86,7 +86,7 @@ export interface Datasets extends Capability {
 }
 
 /** What the routes need beside that. */
-export interface DatasetBook extends Datasets {
+export interface DatasetOperations extends Datasets {
   put(name: string, body: PutDatasetBody, actor: Actor): Promise<Dataset>;
   /** @throws conflict, with those who use it, when somebody does. */
   deleteVersion(dataset: string, version: string, by: DeletedBy): Promise<void>;
@@ -194,7 +194,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
     return row;
   };
 
-  const book: Omit<DatasetBook, "routes"> = {
+  const operations: Omit<DatasetOperations, "routes"> = {
     jobKinds: [profile],
     timers: [
       {
@@ -338,7 +338,7 @@ export function createDatasets(options: DatasetsOptions): Datasets {
     },
   };
   if (maxUploadBytes < 1) throw invalid("maxUploadBytes must be positive.");
-  const routes: DatasetBook["routes"] = [];
-  const complete: DatasetBook = Object.assign(book, { routes });
+  const routes: DatasetOperations["routes"] = [];
+  const complete: DatasetOperations = Object.assign(operations, { routes });
   return Object.assign(complete, { routes: datasetRoutes(complete) });
 }

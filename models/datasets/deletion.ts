@@ -2,7 +2,7 @@ import { type BlobStore, deleteBlobs } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
-import type { JobBook } from "../../shared/jobs/index.ts";
+import type { JobOperations } from "../../shared/jobs/index.ts";
 import { removeInPortions } from "../../shared/retention.ts";
 import type { Logger } from "../../shared/telemetry/index.ts";
 import type { DeletionStore } from "./deletion-store.ts";
@@ -15,7 +15,7 @@ export interface DeletionOptions {
   readonly store: DatasetStore;
   readonly deletions: DeletionStore;
   readonly blobs: BlobStore;
-  readonly jobs: Pick<JobBook, "list">;
+  readonly jobs: Pick<JobOperations, "list">;
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly logger: Pick<Logger, "info" | "warn">;

@@ -1,6 +1,6 @@
 import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
-import type { DatasetBook } from "./datasets.ts";
+import type { DatasetOperations } from "./datasets.ts";
 import {
   DatasetPage,
   DatasetParams,
@@ -31,7 +31,7 @@ const deletion = {
   responses: { 204: { description: "It is gone" } },
 } as const;
 
-export function datasetRoutes(datasets: DatasetBook): readonly Route[] {
+export function datasetRoutes(datasets: DatasetOperations): readonly Route[] {
   return [
     route({
       method: "GET",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Job, JobBook } from "../../shared/jobs/index.ts";
+import type { Job, JobOperations } from "../../shared/jobs/index.ts";
 import type { DatasetStore } from "./store.ts";
 
 /** What is to be deleted: a version, or with all of its versions a data set. */
@@ -36,7 +36,10 @@ const Spec = z.union([Reading, z.object({ window: Reading }).transform(({ window
 const pageSize = 200;
 
 /** Jobs under way that read a version, or are about to add one to a data set that is to be deleted. */
-export async function* jobsUnderWay(jobs: Pick<JobBook, "list">, doomed: Doomed): AsyncGenerator<string> {
+export async function* jobsUnderWay(
+  jobs: Pick<JobOperations, "list">,
+  doomed: Doomed,
+): AsyncGenerator<string> {
   for (const state of ["running", "queued"] as const) {
     for await (const job of listed(jobs, { state })) {
       if (needs(job, doomed)) yield `the job ${job.id} (${job.kind}), which is ${job.state}`;
@@ -53,7 +56,7 @@ const Made = z.object({
 /** Versions that jobs of a kind made from it, as their results say, and that are still there. */
 export async function* versionsMadeFrom(
   ground: {
-    readonly jobs: Pick<JobBook, "list">;
+    readonly jobs: Pick<JobOperations, "list">;
     readonly store: Pick<DatasetStore, "getVersion">;
     readonly kind: string;
   },
@@ -70,8 +73,8 @@ export async function* versionsMadeFrom(
 }
 
 async function* listed(
-  jobs: Pick<JobBook, "list">,
-  filter: Parameters<JobBook["list"]>[0],
+  jobs: Pick<JobOperations, "list">,
+  filter: Parameters<JobOperations["list"]>[0],
 ): AsyncGenerator<Job> {
   let after: Job | undefined;
   do {

@@ -43,7 +43,7 @@ export interface Trainings extends Capability {
   readonly datasetUses: FindUses;
 }
 
-export interface TrainingBook extends Trainings {
+export interface TrainingOperations extends Trainings {
   get(id: string): Promise<Training>;
   list(
     model: string | undefined,
@@ -69,7 +69,7 @@ export function createTraining(options: TrainingOptions): Trainings {
     job: (await jobs.get(row.job_id)) as Training["job"],
   });
 
-  const book: TrainingBook = {
+  const operations: TrainingOperations = {
     routes: [],
     jobKinds: [fit],
     timers: [],
@@ -107,5 +107,5 @@ export function createTraining(options: TrainingOptions): Trainings {
       return Promise.all((await store.list(model, before, limit)).map(trainingOf));
     },
   };
-  return Object.assign(book, { routes: trainingRoutes(book) });
+  return Object.assign(operations, { routes: trainingRoutes(operations) });
 }

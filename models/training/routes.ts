@@ -1,6 +1,6 @@
 import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
-import type { TrainingBook } from "./create-training.ts";
+import type { TrainingOperations } from "./create-training.ts";
 import {
   SubmitQuery,
   TrainingPage,
@@ -14,7 +14,7 @@ import {
 const tag = "Training";
 const protocol = "ketline" as const;
 
-export function trainingRoutes(trainings: TrainingBook): readonly Route[] {
+export function trainingRoutes(trainings: TrainingOperations): readonly Route[] {
   return [
     route({
       method: "POST",

@@ -11,7 +11,7 @@ import { createCredentialSeal } from "./credentials.ts";
 import { transferRoutes } from "./routes.ts";
 import { createTransferStore } from "./store.ts";
 import { transferJob } from "./transfer-job.ts";
-import { createTransferBook } from "./transfers.ts";
+import { createTransferOperations } from "./transfers.ts";
 
 export interface TransferOptions {
   readonly database: Database;
@@ -33,10 +33,12 @@ export function createTransfer(options: TransferOptions): Capability {
   const store = createTransferStore(options.database);
   const seal = createCredentialSeal(options.signingKey);
   const job = transferJob({ ...options, store, seal });
-  const book = createTransferBook({ ...options, store, seal, job });
+  const operations = createTransferOperations({ ...options, store, seal, job });
   return {
-    routes: transferRoutes(book),
+    routes: transferRoutes(operations),
     jobKinds: [job],
-    timers: [{ name: "transfer-credentials", schedule: "30 * * * * *", run: () => book.forgetCredentials() }],
+    timers: [
+      { name: "transfer-credentials", schedule: "30 * * * * *", run: () => operations.forgetCredentials() },
+    ],
   };
 }

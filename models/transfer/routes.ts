@@ -7,12 +7,12 @@ import {
   TransferSchema,
   TransfersQuery,
 } from "./schemas.ts";
-import type { TransferBook } from "./transfers.ts";
+import type { TransferOperations } from "./transfers.ts";
 
 const tag = "Transfers";
 const protocol = "ketline" as const;
 
-export function transferRoutes(transfers: TransferBook): readonly Route[] {
+export function transferRoutes(transfers: TransferOperations): readonly Route[] {
   return [
     route({
       method: "POST",

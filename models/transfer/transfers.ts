@@ -9,7 +9,7 @@ import type { NewTransfer, Transfer, TransferReport } from "./schemas.ts";
 import { ReportSchema, TransferRequest } from "./schemas.ts";
 import type { TransferPosition, TransferRow, TransferStore } from "./store.ts";
 
-export interface TransferBook {
+export interface TransferOperations {
   /** @throws conflict while a transfer between the same servers in the same direction is under way. */
   start(transfer: NewTransfer, actor: Actor): Promise<Transfer>;
   /** @throws notFound. */
@@ -20,7 +20,7 @@ export interface TransferBook {
   forgetCredentials(): Promise<void>;
 }
 
-export interface TransferBookOptions {
+export interface TransferOperationsOptions {
   readonly store: TransferStore;
   readonly jobs: Jobs;
   readonly job: JobKind<{ transfer: string }, TransferReport>;
@@ -29,7 +29,7 @@ export interface TransferBookOptions {
   readonly audit: AuditLog;
 }
 
-export function createTransferBook(options: TransferBookOptions): TransferBook {
+export function createTransferOperations(options: TransferOperationsOptions): TransferOperations {
   const { store, jobs, job, seal, clock, audit } = options;
 
   const shown = async (row: TransferRow): Promise<Transfer> => ({

@@ -1,8 +1,8 @@
 import { decodeCursor, json, page, type Route, route } from "../http/index.ts";
-import type { AuditBook } from "./audit.ts";
+import type { AuditOperations } from "./audit.ts";
 import { AuditPage, AuditPosition, AuditQuery } from "./schemas.ts";
 
-export function auditRoutes(audit: Pick<AuditBook, "list">): readonly Route[] {
+export function auditRoutes(audit: Pick<AuditOperations, "list">): readonly Route[] {
   return [
     route({
       method: "GET",

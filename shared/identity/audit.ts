@@ -34,7 +34,7 @@ export interface AuditOptions {
   readonly retentionDays?: number | null;
 }
 
-export interface AuditBook extends AuditLog, Capability {
+export interface AuditOperations extends AuditLog, Capability {
   /** Newest first; `filter.subject` is a prefix. */
   list(filter: AuditFilter, beforeId: string | undefined, limit: number): Promise<readonly RecordedEntry[]>;
 }
@@ -43,10 +43,10 @@ export interface AuditBook extends AuditLog, Capability {
 const longestValue = 32 * 1024;
 
 /** The log of who changed what. Secrets in `before` and `after` are left out by the name of their property. */
-export function createAuditLog(options: AuditOptions): AuditBook {
+export function createAuditLog(options: AuditOptions): AuditOperations {
   const store = createAuditStore(options.database);
   const nextId = orderedIds();
-  const book: AuditBook = {
+  const operations: AuditOperations = {
     routes: [],
     jobKinds: [],
     timers: [
@@ -82,7 +82,7 @@ export function createAuditLog(options: AuditOptions): AuditBook {
     },
     list: async (filter, beforeId, limit) => (await store.list(filter, beforeId, limit)).map(recorded),
   };
-  return { ...book, routes: auditRoutes(book) };
+  return { ...operations, routes: auditRoutes(operations) };
 }
 
 /**

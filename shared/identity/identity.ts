@@ -18,7 +18,7 @@ export interface IdentityOptions {
   readonly audit: AuditLog;
 }
 
-export interface IdentityBook extends Identity, Tokens, Capability {
+export interface IdentityOperations extends Identity, Tokens, Capability {
   /**
    * Who somebody is now that was known before: with the role of now, where Ketline keeps it (its own tokens). Roles from
    * Entra stand in its tokens alone, so those stay as they were.
@@ -38,7 +38,7 @@ const adminActor: Actor = { id: "admin-token", name: "admin token", role: "admin
  * Finds out who is behind a request, from what the configuration allows: the admin token, Ketline's own tokens, Entra
  * tokens, Easy Auth's headers; with none of these configured, the person at this machine.
  */
-export function createIdentity(options: IdentityOptions): IdentityBook {
+export function createIdentity(options: IdentityOptions): IdentityOperations {
   const { config, clock } = options;
   const tokens = createTokens(options);
   const verifyEntra =

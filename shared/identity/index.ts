@@ -7,6 +7,6 @@ export {
   roles,
   systemActor,
 } from "./actor.ts";
-export { type AuditBook, createAuditLog } from "./audit.ts";
-export { createIdentity, type IdentityBook } from "./identity.ts";
+export { type AuditOperations, createAuditLog } from "./audit.ts";
+export { createIdentity, type IdentityOperations } from "./identity.ts";
 export { identityMigrations } from "./migrations.ts";

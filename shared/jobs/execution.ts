@@ -5,11 +5,11 @@ import type { Clock } from "../clock.ts";
 import { isFinal, isKetlineError } from "../errors.ts";
 import { failSpan, inSpan, redactText } from "../telemetry/index.ts";
 import type { JobKind } from "./job.ts";
-import { clip, type JobBook } from "./jobs.ts";
+import { clip, type JobOperations } from "./jobs.ts";
 import type { Ending, JobLogRow, JobRow, Lease, Report } from "./store.ts";
 
 export interface ExecutionOptions {
-  readonly jobs: JobBook;
+  readonly jobs: JobOperations;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leaseMs: number;

@@ -1,5 +1,5 @@
 export type { Job, JobContext, JobKind, Jobs, WorkerPool } from "./job.ts";
-export { createJobs, type JobBook } from "./jobs.ts";
+export { createJobs, type JobOperations } from "./jobs.ts";
 export { jobMigrations } from "./migrations.ts";
 export { createJobRunner, type JobRunner } from "./runner.ts";
 export { JobSchema } from "./schemas.ts";

@@ -49,7 +49,7 @@ export interface LogLine {
 }
 
 /** What the routes, the runner and the composition root see of the jobs, beyond what capabilities do. */
-export interface JobBook extends Jobs, Capability {
+export interface JobOperations extends Jobs, Capability {
   list(filter: JobFilter, after: JobPosition | undefined, limit: number): Promise<readonly Job[]>;
   /** Lines after `afterLine` (0 for the beginning), oldest first. */
   logs(id: string, afterLine: number, limit: number): Promise<readonly LogLine[]>;
@@ -81,11 +81,11 @@ const sweepPage = 500;
 /** Azure Storage Queues hide a message for 7 days at most; the sweep wakes what waits longer. */
 const longestDelayMs = 7 * 24 * 3600_000;
 
-export function createJobs(options: JobsOptions): JobBook {
+export function createJobs(options: JobsOptions): JobOperations {
   const { database, queue, clock, audit, logger } = options;
   const store = createJobStore(database);
   const kinds = new Map<string, JobKind>();
-  const local: JobBook["local"] = new EventEmitter();
+  const local: JobOperations["local"] = new EventEmitter();
 
   const ended = (row: JobRow): void => {
     const endedMs = row.ended_ms ?? clock();
@@ -123,7 +123,7 @@ export function createJobs(options: JobsOptions): JobBook {
     }
   };
 
-  const jobs: Omit<JobBook, "routes"> = {
+  const jobs: Omit<JobOperations, "routes"> = {
     kinds,
     store,
     local,
@@ -284,8 +284,8 @@ export function createJobs(options: JobsOptions): JobBook {
     },
   };
   for (const kind of options.kinds ?? []) jobs.register(kind);
-  const book: JobBook = Object.assign(jobs, { routes: [] });
-  return Object.assign(book, { routes: jobRoutes(book) });
+  const operations: JobOperations = Object.assign(jobs, { routes: [] });
+  return Object.assign(operations, { routes: jobRoutes(operations) });
 }
 
 export const defaultAttempts = 3;

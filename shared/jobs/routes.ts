@@ -1,5 +1,5 @@
 import { decodeCursor, encodeCursor, json, page, type Route, route } from "../http/index.ts";
-import type { JobBook } from "./jobs.ts";
+import type { JobOperations } from "./jobs.ts";
 import {
   CancelBody,
   JobPage,
@@ -17,7 +17,7 @@ import { jobEventStream } from "./stream.ts";
 const tag = "Jobs";
 const protocol = "ketline" as const;
 
-export function jobRoutes(jobs: JobBook): readonly Route[] {
+export function jobRoutes(jobs: JobOperations): readonly Route[] {
   return [
     route({
       method: "GET",

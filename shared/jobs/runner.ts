@@ -3,10 +3,10 @@ import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import type { MessageQueue, QueueMessage } from "../queues/message-queue.ts";
 import { createExecution, type Execution } from "./execution.ts";
-import { clip, type JobBook, jobQueue } from "./jobs.ts";
+import { clip, type JobOperations, jobQueue } from "./jobs.ts";
 
 export interface JobRunnerOptions {
-  readonly jobs: JobBook;
+  readonly jobs: JobOperations;
   readonly queue: MessageQueue;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "./job.ts";
-import type { JobBook } from "./jobs.ts";
+import type { JobOperations } from "./jobs.ts";
 import { shownJob } from "./schemas.ts";
 
 /** How often the database is asked; a job's own process writes about once a second. */
@@ -13,7 +13,7 @@ const linesPerPoll = 500;
 
 /** A job's changes and log lines as server-sent events, until it ends or the caller goes away. */
 export async function jobEventStream(
-  jobs: Pick<JobBook, "get" | "logs">,
+  jobs: Pick<JobOperations, "get" | "logs">,
   id: string,
   request: Request,
   signal: AbortSignal,
@@ -44,7 +44,7 @@ export async function jobEventStream(
 }
 
 async function* follow(
-  jobs: Pick<JobBook, "get" | "logs">,
+  jobs: Pick<JobOperations, "get" | "logs">,
   first: Job,
   lastSeen: number,
   signal: AbortSignal,

@@ -9,17 +9,17 @@ import { type Config, loadConfig } from "../../shared/config.ts";
 import { type Database, type Migration, openDatabase } from "../../shared/database/index.ts";
 import { type ApplicationOptions, createApplication } from "../../shared/http/index.ts";
 import {
-  type AuditBook,
+  type AuditOperations,
   createAuditLog,
   createIdentity,
-  type IdentityBook,
+  type IdentityOperations,
   identityMigrations,
 } from "../../shared/identity/index.ts";
 import {
   createJobRunner,
   createJobs,
   createWorkerPool,
-  type JobBook,
+  type JobOperations,
   type JobRunner,
   jobMigrations,
   type WorkerPool,
@@ -55,11 +55,11 @@ export interface TestGround {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly queue: MessageQueue;
-  readonly jobs: JobBook;
+  readonly jobs: JobOperations;
   readonly runner: JobRunner;
   readonly workers: WorkerPool;
-  readonly audit: AuditBook;
-  readonly identity: IdentityBook;
+  readonly audit: AuditOperations;
+  readonly identity: IdentityOperations;
   readonly logger: Logger;
   readonly events: Events;
   /** Every line that was logged, parsed. */

@@ -34,7 +34,7 @@ export interface BatchPredictionsOptions {
 }
 
 /** Predictions for whole data sets, as jobs. */
-export interface BatchPredictionBook extends Capability {
+export interface BatchPredictionOperations extends Capability {
   /**
    * Settles what is read and who predicts, and starts the job.
    *
@@ -89,7 +89,7 @@ export function createBatchPredictions(options: BatchPredictionsOptions): Capabi
     job: (await jobs.get(row.job_id)) as BatchPrediction["job"],
   });
 
-  const book: BatchPredictionBook = {
+  const operations: BatchPredictionOperations = {
     routes: [],
     jobKinds: [score],
     timers: [
@@ -153,7 +153,7 @@ export function createBatchPredictions(options: BatchPredictionsOptions): Capabi
       return Promise.all((await store.list(filter, before, limit)).map(shown));
     },
   };
-  return Object.assign(book, { routes: batchPredictionRoutes(book) });
+  return Object.assign(operations, { routes: batchPredictionRoutes(operations) });
 }
 
 interface Settled {

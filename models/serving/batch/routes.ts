@@ -1,6 +1,6 @@
 import { decodeCursor, json, page, type Route, route } from "../../../shared/http/index.ts";
 import { JobSchema } from "../../../shared/jobs/index.ts";
-import type { BatchPredictionBook } from "./batch-predictions.ts";
+import type { BatchPredictionOperations } from "./batch-predictions.ts";
 import {
   BatchPredictionBody,
   BatchPredictionPage,
@@ -15,7 +15,7 @@ const tag = "Batch predictions";
 const protocol = "ketline" as const;
 const base = "/api/v1/batch-predictions";
 
-export function batchPredictionRoutes(batches: BatchPredictionBook): readonly Route[] {
+export function batchPredictionRoutes(batches: BatchPredictionOperations): readonly Route[] {
   return [
     route({
       method: "POST",

@@ -71,7 +71,7 @@ export interface SessionLimits {
 }
 
 export const defaultSessionLimits: SessionLimits = {
-  maxBytes: 1024 ** 3,
+  maxBytes: 1.5 * 1024 ** 3,
   maxCount: 500,
   maxModelBytes: 1024 ** 3,
   maxNodes: 100_000,

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Database } from "../../../shared/database/index.ts";
 import {
-  type AuditBook,
+  type AuditOperations,
   createAuditLog,
   identityMigrations,
   systemActor,
@@ -13,7 +13,7 @@ const ada = { id: "ada", name: "Ada", role: "operator", source: "entra" } as con
 
 describe.each(databaseCases())("the audit log on $name", ({ open }) => {
   let database: Database;
-  let audit: AuditBook;
+  let audit: AuditOperations;
   let clock: SettableClock;
   beforeAll(async () => {
     database = await open(identityMigrations);
@@ -111,7 +111,7 @@ describe.each(databaseCases())("the audit log on $name", ({ open }) => {
       action: "deployment.rollback",
       subject: "deployment/a_b",
     });
-    const found = async (filter: Parameters<AuditBook["list"]>[0]) =>
+    const found = async (filter: Parameters<AuditOperations["list"]>[0]) =>
       (await audit.list(filter, undefined, 10)).map((entry) => `${entry.action} ${entry.subject}`);
     expect(await found({ subject: "deployment/" })).toHaveLength(3);
     expect(await found({ subject: "deployment/a_" })).toEqual([

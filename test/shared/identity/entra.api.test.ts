@@ -1,6 +1,6 @@
 import { generateKeyPair, UnsecuredJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createIdentity, type IdentityBook } from "../../../shared/identity/index.ts";
+import { createIdentity, type IdentityOperations } from "../../../shared/identity/index.ts";
 import { call, type TestApplication, testGround } from "../../support/application.ts";
 import { startIssuer, type TestIssuer } from "../../support/issuer.ts";
 import { basic, bearer } from "../../support/tokens.ts";
@@ -20,11 +20,11 @@ afterEach(async () => {
   await issuer.close();
 });
 
-const actorOf = (token: string, identity: IdentityBook = ground.identity) =>
+const actorOf = (token: string, identity: IdentityOperations = ground.identity) =>
   identity.authenticate(new Request("http://ketline.example/api/v1/jobs", { headers: bearer(token) }));
 
 /** Ketline as it is after a start: nothing remembered, no keys fetched. */
-const started = (): IdentityBook => createIdentity(ground);
+const started = (): IdentityOperations => createIdentity(ground);
 
 describe("an Entra token", () => {
   it("says who calls and in which role", async () => {

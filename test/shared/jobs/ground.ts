@@ -2,13 +2,13 @@ import pino from "pino";
 import { z } from "zod";
 import type { Database, Migration } from "../../../shared/database/index.ts";
 import type { Actor } from "../../../shared/identity/index.ts";
-import { type AuditBook, createAuditLog, identityMigrations } from "../../../shared/identity/index.ts";
+import { type AuditOperations, createAuditLog, identityMigrations } from "../../../shared/identity/index.ts";
 import {
   createJobRunner,
   createJobs,
-  type JobBook,
   type JobContext,
   type JobKind,
+  type JobOperations,
   type JobRunner,
   jobMigrations,
 } from "../../../shared/jobs/index.ts";
@@ -25,8 +25,8 @@ export interface JobGround {
   readonly database: Database;
   readonly queue: MessageQueue;
   readonly clock: SettableClock;
-  readonly audit: AuditBook;
-  readonly jobs: JobBook;
+  readonly audit: AuditOperations;
+  readonly jobs: JobOperations;
   readonly ended: Parameters<Events["jobEnded"]>[0][];
   /** A runner whose heartbeats happen when `beat` is called. */
   runner(options?: { readonly concurrency?: number; readonly leaseMs?: number }): BeatingRunner;

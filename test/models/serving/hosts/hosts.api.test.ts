@@ -5,8 +5,9 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { createHosts } from "../../../../models/serving/hosts/hosts.ts";
 import { Slot } from "../../../../models/serving/hosts/slot.ts";
-import { preloads, type StartedHost } from "../../../../models/serving/hosts/start.ts";
+import type { StartedHost } from "../../../../models/serving/hosts/start.ts";
 import type { KetlineError } from "../../../../shared/errors.ts";
+import { preloads } from "../../../../shared/processes/limited-process.ts";
 
 const once = { timeoutMs: 20_000, budgetMs: 20_000 };
 const unload = { kind: "unload", key: "any" } as const;

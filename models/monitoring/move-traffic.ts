@@ -51,36 +51,22 @@ export async function moveTrafficToLedger(handle: Transaction<unknown>): Promise
     if (minutes.length === 0) break;
     for (const minute of minutes) {
       await moveMinute(trx, minute);
-      await trx
-        .deleteFrom("monitoring_traffic")
-        .where("deployment", "=", minute.deployment)
-        .where("minute_ms", "=", minute.minute_ms)
-        .where("revision", "=", minute.revision)
-        .where("variant", "=", minute.variant)
-        .where("model", "=", minute.model)
-        .where("version", "=", minute.version)
-        .where("shadow", "=", minute.shadow)
-        .where("instance", "=", minute.instance)
-        .execute();
+      let gone = trx.deleteFrom("monitoring_traffic");
+      for (const column of trafficKey) gone = gone.where(column, "=", minute[column]);
+      await gone.execute();
     }
   }
   await trx.schema.dropTable("monitoring_traffic").execute();
 }
 
 async function moveMinute(trx: Transaction<Tables>, minute: TrafficTable): Promise<void> {
-  const counted = await trx
+  const window = columnsOf(minute, Math.floor(minute.minute_ms / oldWindowMs) * oldWindowMs);
+  let counting = trx
     .selectFrom("serving_tally")
     .select(["instance", "tally"])
-    .where("deployment", "=", minute.deployment)
-    .where("revision", "=", minute.revision)
-    .where("window_ms", "=", Math.floor(minute.minute_ms / oldWindowMs) * oldWindowMs)
-    .where("variant", "=", minute.variant)
-    .where("model_name", "=", minute.model)
-    .where("model_version", "=", minute.version)
-    .where("shadow", "=", minute.shadow)
-    .where("instance", "not like", "moved:%")
-    .orderBy("instance")
-    .executeTakeFirst();
+    .where("instance", "not like", "moved:%");
+  for (const column of ledgerKey) counting = counting.where(column, "=", window[column]);
+  const counted = await counting.orderBy("instance").executeTakeFirst();
   if (counted === undefined) {
     await trx
       .insertInto("serving_tally")
@@ -90,20 +76,32 @@ async function moveMinute(trx: Transaction<Tables>, minute: TrafficTable): Promi
   }
   const tally: Tally = { ...emptyTally(), ...(JSON.parse(counted.tally) as Partial<Tally>) };
   tally.invalid += minute.invalid_outputs;
-  const columns = columnsOf(minute, Math.floor(minute.minute_ms / oldWindowMs) * oldWindowMs);
-  await trx
-    .updateTable("serving_tally")
-    .set({ tally: JSON.stringify(tally) })
-    .where("deployment", "=", columns.deployment)
-    .where("revision", "=", columns.revision)
-    .where("window_ms", "=", columns.window_ms)
-    .where("variant", "=", columns.variant)
-    .where("model_name", "=", columns.model_name)
-    .where("model_version", "=", columns.model_version)
-    .where("shadow", "=", columns.shadow)
-    .where("instance", "=", counted.instance)
-    .execute();
+  let telling = trx.updateTable("serving_tally").set({ tally: JSON.stringify(tally) });
+  for (const column of ledgerKey) telling = telling.where(column, "=", window[column]);
+  await telling.where("instance", "=", counted.instance).execute();
 }
+
+const trafficKey = [
+  "deployment",
+  "minute_ms",
+  "revision",
+  "variant",
+  "model",
+  "version",
+  "shadow",
+  "instance",
+] as const;
+
+/** Of one window of all instances. */
+const ledgerKey = [
+  "deployment",
+  "revision",
+  "window_ms",
+  "variant",
+  "model_name",
+  "model_version",
+  "shadow",
+] as const;
 
 function columnsOf(minute: TrafficTable, windowMs: number): Omit<LedgerTable, "tally"> {
   return {

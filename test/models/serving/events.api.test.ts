@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "../../support/application.ts";
 import { toldBy } from "../../support/events.ts";
 import type { ServingGround } from "./ground.ts";
-import { linearModel, slowModel } from "./models.ts";
+import { linearModel, lookUpModel, slowModel } from "./models.ts";
 import { patient, rolloutGround, rolloutsThrough } from "./rollouts/rollouts-ground.ts";
 
 let ground: ServingGround;
@@ -60,6 +60,27 @@ describe("predictionServed", () => {
     await expect.poll(() => told().length - before, patient).toBe(1);
     const late = { deployment: "late", revision: 1, variant: "main", rows: 0 };
     expect(told().slice(before)).toEqual([{ ...late, durationMs, outcome: "server_error" }]);
+  });
+});
+
+describe("a run that fails on inputs which the signature allows", () => {
+  it("is counted as the version's failure, and what the signature refuses as the caller's", async () => {
+    await ground.models.register("listed", { "model.onnx": lookUpModel([1, 2, 3]) });
+    await send("PUT", "lookup", serving(1, "listed"));
+    const kinds: (string | undefined)[] = [];
+    const end = ground.serving.onPrediction(({ errorKind }) => kinds.push(errorKind));
+    const asked = async (datatype: string, data: readonly number[]) => {
+      const inputs = [{ name: "X", shape: [data.length], datatype, data }];
+      return (await call(ground.app, "POST", "/v2/models/lookup/infer", { inputs })).status;
+    };
+    expect(await asked("INT64", [0, 2])).toBe(200);
+    const failed = await asked("INT64", [99]);
+    expect([400, 422]).toContain(failed);
+    expect(await asked("FP32", [0])).toBe(400);
+    await expect.poll(() => kinds, patient).toEqual([undefined, "run_failed", "invalid"]);
+    end();
+    const [traffic] = await ground.serving.trafficOf("lookup", {});
+    expect(traffic?.tally.errors).toEqual({ run_failed: 1, invalid: 1 });
   });
 });
 

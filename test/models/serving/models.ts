@@ -206,6 +206,18 @@ export function tileModel(): ModelProto {
   });
 }
 
+/** Looks a whole number up in a list: X [N] INT64 → Y [N]. A number that the list does not have fails the run. */
+export function lookUpModel(values: readonly number[]): ModelProto {
+  return buildModel({
+    name: "look up",
+    producerVersion,
+    inputs: [tensorInfo("X", "int64", ["N"])],
+    outputs: [tensorInfo("Y", "float32", ["N"])],
+    nodes: [node("Gather", ["W", "X"], ["Y"])],
+    initializers: [tensor("W", new Float32Array(values), [values.length])],
+  });
+}
+
 /** Uses an operator that nothing here knows. */
 export function customOperatorModel(): ModelProto {
   return buildModel({

@@ -6,7 +6,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { Config } from "../shared/config.ts";
 import type { Database } from "../shared/database/index.ts";
 import { invalid } from "../shared/errors.ts";
-import { type Actor, type AuditLog, systemActor } from "../shared/identity/actor.ts";
+import { type AuditLog, systemActor } from "../shared/identity/actor.ts";
 import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
 import type { Events } from "../shared/telemetry/index.ts";
 import type { QuantumTracking } from "./jobs/finish.ts";
@@ -22,7 +22,7 @@ import { createAzureClient } from "./workspaces/azure-client.ts";
 import { createExecution } from "./workspaces/execution.ts";
 import { createLocalWorkspace } from "./workspaces/local.ts";
 import { localQuantumWorkspace } from "./workspaces/local-adapter.ts";
-import { enqueueExecution, executeKind, sweepLeftBehind } from "./workspaces/local-jobs.ts";
+import { executeKind, insertWithExecution, sweepLeftBehind } from "./workspaces/local-jobs.ts";
 import { dataPlaneRoutes } from "./workspaces/routes.ts";
 import { createItemStore } from "./workspaces/store.ts";
 import { localProvider, localTargets } from "./workspaces/targets.ts";
@@ -69,9 +69,6 @@ export function createQuantum(options: QuantumOptions): Capability {
   const estimating = estimateKind(simulator);
   const minimising = minimiseKind(simulator);
   const executing = executeKind(local, execute);
-  const enqueue = async (row: Parameters<typeof enqueueExecution>[2], actor: Actor) => {
-    await enqueueExecution(jobs, executing, row, actor);
-  };
   return {
     routes: [
       ...quantumRoutes({
@@ -81,7 +78,12 @@ export function createQuantum(options: QuantumOptions): Capability {
         submitEstimate: (body, actor) => jobs.submit(estimating, body, { actor }),
         submitMinimisation: (body, actor) => jobs.submit(minimising, body, { actor }),
       }),
-      ...dataPlaneRoutes({ local, links, audit, enqueue }),
+      ...dataPlaneRoutes({
+        local,
+        links,
+        audit,
+        insert: (row, actor) => insertWithExecution({ jobs, kind: executing, items }, row, actor),
+      }),
     ],
     jobKinds: [kind, estimating, minimising, executing],
     timers: [

@@ -5,7 +5,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../shared/identity/index.ts";
-import type { Job, JobOperations, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
+import type { Job, JobOperations, Jobs, SubmitOptions, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createAdmission } from "./admission.ts";
 import { createDeletions, type DeletedBy } from "./deletion.ts";
@@ -171,9 +171,10 @@ export function createDatasets(options: DatasetsOptions): Datasets {
       const job = await jobs.get(row.job_id);
       if (job.state === "queued" || job.state === "running") return job;
     }
-    const job = await jobs.submit(profile, { dataset: row.dataset, version: row.version }, { actor });
-    await store.setJob(row.dataset, row.version, job.id);
-    return job;
+    const { dataset, version } = row;
+    const alongside: SubmitOptions["alongside"] = (transaction, { id }) =>
+      store.setJob(dataset, version, id, transaction);
+    return jobs.submit(profile, { dataset, version }, { actor, alongside });
   };
 
   const resolve = async (dataset: string, version: string): Promise<VersionRow> => {

@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import type { Selectable, Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 import { notFound } from "../../shared/errors.ts";
 import { condemn, keysOf } from "./deletion-store.ts";
@@ -167,8 +167,14 @@ export function createDatasetStore(database: Database) {
       return (await written("=")) ? "again" : "gone";
     },
 
-    async setJob(dataset: string, version: string, jobId: string): Promise<void> {
-      await tables()
+    async setJob(
+      dataset: string,
+      version: string,
+      jobId: string,
+      transaction?: Transaction<unknown>,
+    ): Promise<void> {
+      const handle = (transaction as unknown as Transaction<DatasetTables> | undefined) ?? tables();
+      await handle
         .updateTable("dataset_version")
         .set({ job_id: jobId })
         .where("dataset", "=", dataset)

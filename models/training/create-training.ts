@@ -53,7 +53,7 @@ export interface TrainingOperations extends Trainings {
 }
 
 export function createTraining(options: TrainingOptions): Trainings {
-  const { database, jobs, datasets, clock } = options;
+  const { database, jobs, datasets } = options;
   const store = createTrainingStore(database);
   const fit = fitJob({ ...options, store });
 
@@ -79,22 +79,28 @@ export function createTraining(options: TrainingOptions): Trainings {
     async submit(spec, { actor, idempotencyKey }) {
       const version = await datasets.getVersion(spec.dataset, spec.version);
       planOf(spec, version);
-      const job = await jobs.submit(
+      return jobs.submit(
         fit,
         { ...spec, version: version.version },
-        { actor, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
+        {
+          actor,
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+          alongside: (transaction, job) =>
+            store.insert(
+              {
+                job_id: job.id,
+                dataset: spec.dataset,
+                dataset_version: version.version,
+                registered_model: spec.registeredModel ?? null,
+                run_id: null,
+                model_version: null,
+                created_by: job.createdBy,
+                created_ms: job.createdMs,
+              },
+              transaction,
+            ),
+        },
       );
-      await store.insert({
-        job_id: job.id,
-        dataset: spec.dataset,
-        dataset_version: version.version,
-        registered_model: spec.registeredModel ?? null,
-        run_id: null,
-        model_version: null,
-        created_by: actor.id,
-        created_ms: clock(),
-      });
-      return job;
     },
 
     async get(id) {

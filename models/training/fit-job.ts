@@ -82,22 +82,12 @@ function defaultAlgorithm(task: TrainingSpec["task"]): Algorithm {
 }
 
 async function train(options: FitJobOptions, given: Context): Promise<TrainingResult> {
-  const { datasets, tracking, store, clock } = options;
+  const { datasets, tracking, store } = options;
   const { jobId, actor } = given;
   const version = await datasets.getVersion(given.spec.dataset, given.spec.version);
   const { recipe, algorithm, settled: spec } = planOf(given.spec, version);
   const context: Context = { ...given, spec };
   const name = spec.registeredModel ?? null;
-  await store.insert({
-    job_id: jobId,
-    dataset: spec.dataset,
-    dataset_version: version.version,
-    registered_model: name,
-    run_id: null,
-    model_version: null,
-    created_by: actor.id,
-    created_ms: clock(),
-  });
   const before = (await store.get(jobId))?.run_id ?? null;
   const experimentId = await tracking.ensureExperiment(spec.experiment ?? name ?? spec.dataset, actor);
   if (before !== null && (await versionOfRun(options, name, before)) === undefined) {

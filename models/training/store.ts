@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import type { Selectable, Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 
 interface TrainingTable {
@@ -23,13 +23,10 @@ export type TrainingStore = ReturnType<typeof createTrainingStore>;
 export function createTrainingStore(database: Database) {
   const tables = () => database.tables<Tables>();
   return {
-    /** Both the request and the job write it, whichever comes first. */
-    async insert(row: TrainingRow): Promise<void> {
-      await tables()
-        .insertInto("training")
-        .values(row)
-        .onConflict((conflict) => conflict.column("job_id").doNothing())
-        .execute();
+    /** In the transaction that writes its job. */
+    async insert(row: TrainingRow, transaction: Transaction<unknown>): Promise<void> {
+      const trx = transaction as unknown as Transaction<Tables>;
+      await trx.insertInto("training").values(row).execute();
     },
 
     get: (jobId: string) =>

@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
 
 /**
@@ -39,6 +40,16 @@ export const transferMigrations: readonly Migration[] = [
         .createIndex("transfer_item_parent")
         .on("transfer_item")
         .columns(["scope", "parent"])
+        .execute();
+    },
+  },
+  {
+    // Left by a process that ended between the row and its job, when these were written one after the other.
+    name: "0901-transfer-without-jobs",
+    async up(schema) {
+      await (schema as Transaction<{ transfer: { job_id: string | null } }>)
+        .deleteFrom("transfer")
+        .where("job_id", "is", null)
         .execute();
     },
   },

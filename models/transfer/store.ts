@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 
 export type ItemKind = "experiment" | "run" | "logged-model" | "artifact" | "model" | "version" | "alias";
@@ -8,7 +9,7 @@ interface TransferTable {
   scope: string;
   /** JSON of the request without its credentials. */
   request: string;
-  job_id: string | null;
+  job_id: string;
   /** Encrypted (see `credentials.ts`); null when there are none, empty once they were deleted. */
   sealed_credentials: string | null;
   report: string | null;
@@ -46,8 +47,10 @@ export type TransferStore = ReturnType<typeof createTransferStore>;
 export function createTransferStore(database: Database) {
   const db = database.tables<Tables>();
   return {
-    async insert(row: TransferRow): Promise<void> {
-      await db.insertInto("transfer").values(row).execute();
+    /** In the transaction that writes its job. */
+    async insert(row: TransferRow, transaction: Transaction<unknown>): Promise<void> {
+      const trx = transaction as unknown as Transaction<Tables>;
+      await trx.insertInto("transfer").values(row).execute();
     },
 
     get: (id: string) => db.selectFrom("transfer").selectAll().where("id", "=", id).executeTakeFirst(),
@@ -79,7 +82,7 @@ export function createTransferStore(database: Database) {
 
     async update(
       id: string,
-      change: Partial<Pick<TransferRow, "job_id" | "report" | "sealed_credentials">>,
+      change: Partial<Pick<TransferRow, "report" | "sealed_credentials">>,
     ): Promise<void> {
       await db.updateTable("transfer").set(change).where("id", "=", id).execute();
     },

@@ -35,7 +35,7 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
   const shown = async (row: TransferRow): Promise<Transfer> => ({
     id: row.id,
     request: TransferRequest.parse(JSON.parse(row.request)),
-    job: await jobs.get(row.job_id ?? ""),
+    job: await jobs.get(row.job_id),
     report: row.report === null ? null : ReportSchema.parse(JSON.parse(row.report)),
     createdBy: row.created_by,
     createdMs: row.created_ms,
@@ -44,7 +44,7 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
   /** Two at once would both make what neither has written down yet. */
   const refuseSecond = async (scope: string): Promise<void> => {
     for (const { id, job_id } of await store.newestOf(scope)) {
-      if (job_id === null || hasEnded(await jobs.get(job_id))) continue;
+      if (hasEnded(await jobs.get(job_id))) continue;
       throw conflict(
         `The transfer ${id} between the same servers is under way (job ${job_id}). Wait for its end, or cancel it.`,
       );
@@ -60,39 +60,41 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
       const id = randomUUID();
       const request: TransferRequest = { ...rest, server: { url } };
       const hasCredentials = "token" in credentials || "username" in credentials;
-      const row: TransferRow = {
+      const row: Omit<TransferRow, "job_id"> = {
         id,
         scope,
         request: JSON.stringify(request),
-        job_id: null,
         sealed_credentials: hasCredentials ? seal.seal(id, credentials) : null,
         report: null,
         created_by: actor.name,
         created_ms: clock(),
       };
-      await store.insert(row);
+      const submitted = await jobs.submit(
+        job,
+        { transfer: id },
+        {
+          actor,
+          alongside: (transaction, { id: job_id }) => store.insert({ ...row, job_id }, transaction),
+        },
+      );
       await audit.record({ actor, action: "transfer.start", subject: `transfer/${id}`, after: request });
-      const submitted = await jobs.submit(job, { transfer: id }, { actor });
-      await store.update(id, { job_id: submitted.id });
       return shown({ ...row, job_id: submitted.id });
     },
 
     async get(id) {
       const row = await store.get(id);
-      if (row?.job_id == null) throw notFound(`There is no transfer "${id}".`);
+      if (row === undefined) throw notFound(`There is no transfer "${id}".`);
       return shown(row);
     },
 
     async list(after, limit) {
-      const rows = await store.list(after, limit);
-      return Promise.all(rows.filter(({ job_id }) => job_id !== null).map(shown));
+      return Promise.all((await store.list(after, limit)).map(shown));
     },
 
     async forgetCredentials() {
-      for (const { id, job_id, created_ms } of await store.withCredentials()) {
-        const isOver = job_id === null ? clock() - created_ms > 3600_000 : hasEnded(await jobs.get(job_id));
+      for (const { id, job_id } of await store.withCredentials()) {
         // Empty, not null: that there were credentials is told when the job is tried again.
-        if (isOver) await store.update(id, { sealed_credentials: "" });
+        if (hasEnded(await jobs.get(job_id))) await store.update(id, { sealed_credentials: "" });
       }
     },
   };

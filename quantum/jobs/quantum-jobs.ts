@@ -92,12 +92,12 @@ export function createQuantumJobs(options: QuantumJobsOptions): QuantumJobs {
         });
       }
       const { idempotencyKey } = submission;
-      const job = await jobs.submit(kind, submission, {
+      return jobs.submit(kind, submission, {
         actor,
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        alongside: (transaction, job) =>
+          store.insert(newRecord(job.id, submission, workspace.name, actor.name, job.createdMs), transaction),
       });
-      await store.insert(newRecord(job.id, submission, workspace.name, actor.name, job.createdMs));
-      return job;
     },
 
     get: find,

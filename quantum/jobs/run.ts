@@ -43,8 +43,7 @@ const beforeRun = 0.4;
 export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
   const { store, simulator, clock, events, workspaceOf } = options;
 
-  async function begin({ jobId, spec, actor }: JobContext<SubmitBody>): Promise<QuantumRecord> {
-    await store.insert(newRecord(jobId, spec, workspaceOf(spec.target).name, actor.name, clock()));
+  async function begin({ jobId }: JobContext<SubmitBody>): Promise<QuantumRecord> {
     const stored = await store.get(jobId);
     if (stored === undefined) throw notFound(`The quantum job "${jobId}" was deleted.`);
     return stored;

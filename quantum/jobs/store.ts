@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 import { type Outcome, OutcomeSchema, type QuantumJob, type QuantumStatus, SubmitBody } from "../schemas.ts";
 
@@ -44,8 +45,8 @@ export interface JobQuery {
 }
 
 export interface QuantumStore {
-  /** Stores a new job; one that is there stays as it is. */
-  insert(record: QuantumRecord): Promise<void>;
+  /** In the transaction that writes its job. */
+  insert(record: QuantumRecord, transaction: Transaction<unknown>): Promise<void>;
   get(id: string): Promise<QuantumRecord | undefined>;
   /** Newest first. */
   list(query: JobQuery): Promise<readonly QuantumRecord[]>;
@@ -64,8 +65,8 @@ export function createQuantumStore(database: Database): QuantumStore {
   const tables = database.tables<Tables>();
 
   return {
-    async insert(record) {
-      await tables
+    async insert(record, transaction) {
+      await (transaction as unknown as Transaction<Tables>)
         .insertInto("quantum_job")
         .values({
           id: record.id,
@@ -83,7 +84,6 @@ export function createQuantumStore(database: Database): QuantumStore {
           updated_ms: record.updatedMs,
           ended_ms: record.endedMs,
         })
-        .onConflict((conflict) => conflict.column("id").doNothing())
         .execute();
     },
 

@@ -50,15 +50,56 @@ export function executeKind(local: LocalWorkspace, execute: Execute): JobKind<It
 export async function enqueueExecution(
   jobs: Jobs,
   kind: JobKind<ItemSpec, null>,
-  { workspace, id, created_ms }: Pick<ItemRow, "workspace" | "id" | "created_ms">,
+  row: Pick<ItemRow, "workspace" | "id" | "created_ms">,
   actor: Actor,
 ) {
-  // The time tells a job from one of the same id that was deleted before.
-  const idempotencyKey = `${workspace}/${id}@${created_ms}`;
-  return jobs.submit(kind, { workspace, id }, { actor, idempotencyKey });
+  const { workspace, id } = row;
+  return jobs.submit(kind, { workspace, id }, { actor, idempotencyKey: executionKey(row) });
 }
 
-/** What has not changed for so long was left behind: the server stopped before it was enqueued, or for good in the middle. */
+/** Stores a job of the local workspace together with the job that executes it. @returns whether it was new */
+export async function insertWithExecution(
+  {
+    jobs,
+    kind,
+    items,
+  }: { readonly jobs: Jobs; readonly kind: JobKind<ItemSpec, null>; readonly items: ItemStore },
+  row: ItemRow,
+  actor: Actor,
+): Promise<boolean> {
+  const { workspace, id } = row;
+  try {
+    await jobs.submit(
+      kind,
+      { workspace, id },
+      {
+        actor,
+        idempotencyKey: executionKey(row),
+        async alongside(transaction) {
+          if (!(await items.insert(row, transaction))) throw new TakenId();
+        },
+      },
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof TakenId) return false;
+    throw error;
+  }
+}
+
+/** Somebody else stored a job under the id first: the transaction is undone, its job with it. */
+class TakenId extends Error {}
+
+/** The time tells a job from one of the same id that was deleted before. */
+function executionKey({
+  workspace,
+  id,
+  created_ms,
+}: Pick<ItemRow, "workspace" | "id" | "created_ms">): string {
+  return `${workspace}/${id}@${created_ms}`;
+}
+
+/** What has not changed for so long was left behind: the job that was to execute it is no more, or the server stopped for good in the middle. */
 const forgottenMs = 60_000;
 const sweptAtOnce = 100;
 

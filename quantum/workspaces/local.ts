@@ -20,6 +20,7 @@ export interface LocalWorkspace {
   /**
    * Takes a job. The same job again under its id is answered as it is by now.
    *
+   * @param insert stores it, where more is to be written with it. @returns whether it was new
    * @throws invalid for an unknown target or format; conflict when the id holds another job or the session is closed
    */
   putJob(
@@ -27,6 +28,7 @@ export interface LocalWorkspace {
     id: string,
     body: JobBody,
     actor: Actor,
+    insert?: (row: ItemRow) => Promise<boolean>,
   ): Promise<{ row: ItemRow; created: boolean }>;
   job(workspace: string, id: string): Promise<ItemRow>;
   list(query: ItemQuery): Promise<readonly ItemRow[]>;
@@ -85,7 +87,7 @@ export function createLocalWorkspace(options: {
   }
 
   const workspace: LocalWorkspace = {
-    async putJob(scope, id, body, actor) {
+    async putJob(scope, id, body, actor, insert = items.insert) {
       checkId(id);
       const target = localTarget(body.target);
       if (target === undefined) throw unknownTarget(body.target);
@@ -129,7 +131,7 @@ export function createLocalWorkspace(options: {
       const existing = await items.get(row);
       if (existing !== undefined) return { row: sameJob(existing, row), created: false };
       if (row.session_id !== null) await openSession(scope, row.session_id, target.id);
-      if (await items.insert(row)) return { row, created: true };
+      if (await insert(row)) return { row, created: true };
       return { row: sameJob(await find(row), row), created: false };
     },
 

@@ -22,8 +22,8 @@ export interface DataPlaneOptions {
   readonly local: LocalWorkspace;
   readonly links: BlobLinks;
   readonly audit: AuditLog;
-  /** Has a job that was submitted over the wire executed. */
-  readonly enqueue: (row: ItemRow, actor: Call["actor"]) => Promise<void>;
+  /** Stores a job that came over the wire and has it executed. @returns whether it was new */
+  readonly insert: (row: ItemRow, actor: Call["actor"]) => Promise<boolean>;
 }
 
 /**
@@ -171,9 +171,9 @@ const quotas = [
 async function putJob(operation: Operation, id: string): Promise<Reply> {
   const { options, workspace, answers, call } = operation;
   const body = await bodyOf(operation, JobBody);
-  const { row, created } = await options.local.putJob(workspace, id, body, call.actor);
-  // Also for a job that was there: the server may have stopped before it was enqueued.
-  if (row.state === "Waiting") await options.enqueue(row, call.actor);
+  const { actor } = call;
+  const insert = (row: ItemRow) => options.insert(row, actor);
+  const { row, created } = await options.local.putJob(workspace, id, body, actor, insert);
   return json(itemAnswer(row, answers), created ? 201 : 200);
 }
 

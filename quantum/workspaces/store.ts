@@ -1,4 +1,4 @@
-import { type Expression, type ExpressionBuilder, type SqlBool, sql } from "kysely";
+import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from "kysely";
 import type { Database } from "../../shared/database/index.ts";
 import type { Filter, OrderColumn } from "./filters.ts";
 
@@ -41,7 +41,7 @@ export interface ItemQuery {
 
 export interface ItemStore {
   /** @returns whether it was new. */
-  insert(row: ItemRow): Promise<boolean>;
+  insert(row: ItemRow, transaction?: Transaction<unknown>): Promise<boolean>;
   get(key: ItemKey): Promise<ItemRow | undefined>;
   list(query: ItemQuery): Promise<readonly ItemRow[]>;
   /**
@@ -64,8 +64,9 @@ export function createItemStore(database: Database): ItemStore {
   const tables = database.tables<Tables>();
 
   return {
-    async insert(row) {
-      const { numInsertedOrUpdatedRows } = await tables
+    async insert(row, transaction) {
+      const handle = (transaction as unknown as Transaction<Tables> | undefined) ?? tables;
+      const { numInsertedOrUpdatedRows } = await handle
         .insertInto("quantum_workspace_item")
         .values(row)
         .onConflict((conflict) => conflict.columns(["workspace", "item_type", "id"]).doNothing())

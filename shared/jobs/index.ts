@@ -1,4 +1,4 @@
-export type { Job, JobContext, JobKind, Jobs, WorkerPool } from "./job.ts";
+export type { Job, JobContext, JobKind, Jobs, SubmitOptions, WorkerPool } from "./job.ts";
 export { createJobs, type JobOperations } from "./jobs.ts";
 export { jobMigrations } from "./migrations.ts";
 export { createJobRunner, type JobRunner } from "./runner.ts";

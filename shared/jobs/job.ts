@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 import type { z } from "zod";
 import type { Actor, Role } from "../identity/actor.ts";
 
@@ -73,6 +74,11 @@ export interface SubmitOptions {
   /** Submitting again with the same key and kind returns the first job. */
   readonly idempotencyKey?: string;
   readonly delayMs?: number;
+  /**
+   * Writes what names the job, in the transaction that writes the job: neither is there without the other. Not called
+   * when the key has given its job already. It may run twice, and writes with nothing but the transaction.
+   */
+  readonly alongside?: (transaction: Transaction<unknown>, job: Job) => Promise<void>;
 }
 
 /** Submitting and following jobs: what capabilities see of them. */

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Capability } from "../capability.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database/index.ts";
+import { type Database, UncertainChange } from "../database/index.ts";
 import { conflict, forbidden, invalid, notFound } from "../errors.ts";
 import { invalidBySchema } from "../http/index.ts";
 import { type Actor, type AuditLog, allows } from "../identity/actor.ts";
@@ -115,6 +115,18 @@ export function createJobs(options: JobsOptions): JobOperations {
     local.emit("woken");
   };
 
+  /** A commit that was made may lose its answer with the connection: then the row says whether it was. */
+  const insert = async (row: JobRow, alongside: SubmitOptions["alongside"]): Promise<boolean> => {
+    try {
+      return await store.insert(row, alongside && ((transaction) => alongside(transaction, jobOf(row))));
+    } catch (error) {
+      if (!(error instanceof UncertainChange)) throw error;
+      const written = await store.get(row.id).catch(() => undefined);
+      if (written === undefined) throw error;
+      return true;
+    }
+  };
+
   /** The role that a job of this row's kind asks for; admin when the kind is not known here. */
   const authorise = (kind: string, actor: Actor, verb: string): void => {
     const role = kinds.get(kind)?.role ?? "admin";
@@ -156,7 +168,7 @@ export function createJobs(options: JobsOptions): JobOperations {
     },
 
     async submit<Spec, Result>(kind: JobKind<Spec, Result>, spec: Spec, submission: SubmitOptions) {
-      const { actor, idempotencyKey = null, delayMs = 0 } = submission;
+      const { actor, idempotencyKey = null, delayMs = 0, alongside } = submission;
       if (!kinds.has(kind.kind)) throw new Error(`The kind of job "${kind.kind}" is not registered.`);
       authorise(kind.kind, actor, "submit");
       const parsed = kind.spec.safeParse(spec);
@@ -188,7 +200,7 @@ export function createJobs(options: JobsOptions): JobOperations {
         log_count: 0,
         trace: JSON.stringify(traceCarrier()),
       };
-      if (!(await store.insert(row))) {
+      if (!(await insert(row, alongside))) {
         const first = await store.byIdempotencyKey(kind.kind, idempotencyKey ?? "");
         if (first === undefined) throw conflict(`A ${kind.kind} job with this key was removed just now.`);
         return jobOf(first);

@@ -89,16 +89,19 @@ export type JobStore = ReturnType<typeof createJobStore>;
 export function createJobStore(database: Database) {
   const db = database.tables<JobTables>();
   return {
-    /** Inserts the job unless one of its kind has the same idempotency key. @returns whether it was inserted. */
-    async insert(row: JobRow): Promise<boolean> {
-      const inserted = await db
-        .insertInto("job")
-        .values(row)
-        .onConflict((conflict) => conflict.columns(["kind", "idempotency_key"]).doNothing())
-        .returning("id")
-        .executeTakeFirst();
-      return inserted !== undefined;
-    },
+    /**
+     * Inserts the job unless one of its kind has the same idempotency key, and in the same transaction what belongs to it.
+     *
+     * @returns whether it was inserted
+     */
+    insert: (row: JobRow, alongside?: (trx: Transaction<unknown>) => Promise<void>): Promise<boolean> =>
+      alongside === undefined
+        ? insertJob(db, row)
+        : database.transaction<JobTables, boolean>(async (trx) => {
+            const isNew = await insertJob(trx, row);
+            if (isNew) await alongside(trx as unknown as Transaction<unknown>);
+            return isNew;
+          }),
 
     get: (id: string) => db.selectFrom("job").selectAll().where("id", "=", id).executeTakeFirst(),
 
@@ -376,6 +379,16 @@ function endingColumns(ending: Ending, nowMs: number) {
         woken_ms: nowMs,
       };
   }
+}
+
+async function insertJob(handle: Kysely<JobTables>, row: JobRow): Promise<boolean> {
+  const inserted = await handle
+    .insertInto("job")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["kind", "idempotency_key"]).doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  return inserted !== undefined;
 }
 
 /** 100 rows of five parameters stay far below SQLite's limit of variables in one statement. */

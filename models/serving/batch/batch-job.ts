@@ -1,6 +1,5 @@
 import path from "node:path";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
-import type { Clock } from "../../../shared/clock.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
@@ -15,7 +14,7 @@ import { inputColumnsOf } from "./input-columns.ts";
 import type { JoinChunksTask } from "./join-chunks.worker.ts";
 import { outputPlans } from "./output-columns.ts";
 import { type BatchResult, BatchSpec } from "./schemas.ts";
-import { type BatchStore, batchRow } from "./store.ts";
+import type { BatchStore } from "./store.ts";
 
 export interface BatchJobOptions {
   readonly store: BatchStore;
@@ -26,7 +25,6 @@ export interface BatchJobOptions {
   readonly models: Pick<ModelSource, "getVersion" | "artifactPrefix">;
   readonly files: ModelFiles;
   readonly limits: SessionLimits;
-  readonly clock: Clock;
   /** The working directory of the models' processes. */
   readonly directory: string;
 }
@@ -59,9 +57,8 @@ export function chunkPrefix(jobId: string): string {
 }
 
 async function runBatch(options: BatchJobOptions, context: Context): Promise<BatchResult> {
-  const { store, datasets, clock } = options;
-  const { jobId, spec, actor } = context;
-  await store.insert(batchRow(jobId, spec, { createdBy: actor.id, createdMs: clock() }));
+  const { store, datasets } = options;
+  const { jobId, spec } = context;
   if ((await store.get(jobId))?.output_version === null) {
     const version = await datasets.getVersion(spec.dataset, spec.version);
     await inScratchDirectory(async (scratchDirectory) => {

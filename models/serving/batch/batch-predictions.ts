@@ -15,7 +15,7 @@ import type { Serving } from "../serving.ts";
 import { batchJob, deleteChunks } from "./batch-job.ts";
 import { columnsNamed } from "./input-columns.ts";
 import { batchPredictionRoutes } from "./routes.ts";
-import { type BatchPrediction, type BatchPredictionBody, BatchSpec } from "./schemas.ts";
+import type { BatchPrediction, BatchPredictionBody, BatchSpec } from "./schemas.ts";
 import { type BatchFilter, type BatchRow, batchRow, createBatchStore } from "./store.ts";
 
 export interface BatchPredictionsOptions {
@@ -133,14 +133,11 @@ export function createBatchPredictions(options: BatchPredictionsOptions): Capabi
         deployment,
         revision,
       };
-      const job = await jobs.submit(score, spec, {
+      return jobs.submit(score, spec, {
         actor,
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        alongside: (transaction, job) => store.insert(batchRow(spec, job), transaction),
       });
-      // The same key again gives the first job, which is another one than was just settled.
-      const { createdBy, createdMs } = job;
-      await store.insert(batchRow(job.id, BatchSpec.parse(job.spec), { createdBy, createdMs }));
-      return job;
     },
 
     async get(id) {

@@ -1,5 +1,6 @@
-import type { Selectable } from "kysely";
+import type { Selectable, Transaction } from "kysely";
 import type { Database } from "../../../shared/database/index.ts";
+import type { Job } from "../../../shared/jobs/index.ts";
 import type { BatchSpec } from "./schemas.ts";
 
 interface BatchTable {
@@ -45,12 +46,11 @@ export interface BatchFilter {
 
 /** What is known of a job before it ran. */
 export function batchRow(
-  jobId: string,
   spec: BatchSpec,
-  { createdBy, createdMs }: { readonly createdBy: string; readonly createdMs: number },
+  { id, createdBy, createdMs }: Pick<Job, "id" | "createdBy" | "createdMs">,
 ): BatchRow {
   return {
-    job_id: jobId,
+    job_id: id,
     dataset: spec.dataset,
     dataset_version: spec.version,
     row_count: spec.rows,
@@ -70,13 +70,10 @@ export function batchRow(
 export function createBatchStore(database: Database) {
   const tables = () => database.tables<Tables>();
   return {
-    /** Both the request and the job write it, whichever comes first. */
-    async insert(row: BatchRow): Promise<void> {
-      await tables()
-        .insertInto("serving_batch")
-        .values(row)
-        .onConflict((conflict) => conflict.column("job_id").doNothing())
-        .execute();
+    /** In the transaction that writes its job. */
+    async insert(row: BatchRow, transaction: Transaction<unknown>): Promise<void> {
+      const trx = transaction as unknown as Transaction<Tables>;
+      await trx.insertInto("serving_batch").values(row).execute();
     },
 
     get: (jobId: string) =>

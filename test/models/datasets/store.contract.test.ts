@@ -112,8 +112,7 @@ describe.each(databaseCases())("the stores of data sets and trainings on $name",
         created_by: "somebody",
         created_ms: createdMs,
       };
-      await store.insert(row);
-      await store.insert({ ...row, dataset: "written twice" });
+      await database.transaction((trx) => store.insert(row, trx));
     }
     const idsOf = async (...args: Parameters<typeof store.list>) =>
       (await store.list(...args)).map(({ job_id }) => job_id);

@@ -1,7 +1,8 @@
+import type { Transaction } from "kysely";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Database } from "../../../shared/database/index.ts";
 import { conflict, invalid, notFound, tooLarge, unavailable, unsupported } from "../../../shared/errors.ts";
-import type { Job, JobKind } from "../../../shared/jobs/index.ts";
+import type { Job, JobKind, SubmitOptions } from "../../../shared/jobs/index.ts";
 import { databaseCases } from "../../support/databases.ts";
 import { ada, endlessWork, type JobGround, jobGround, jobTables, kindOf } from "./ground.ts";
 
@@ -651,6 +652,63 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
           kind: "invalid",
         });
       }
+    });
+  });
+
+  describe("that are written alongside a row which names them", () => {
+    interface Tables {
+      thing: { job_id: string; created_ms: number };
+    }
+    beforeAll(async () => {
+      await database
+        .tables<unknown>()
+        .schema.createTable("thing")
+        .addColumn("job_id", "text")
+        .addColumn("created_ms", "bigint")
+        .execute();
+    });
+    afterEach(async () => {
+      await database.tables<Tables>().deleteFrom("thing").execute();
+    });
+    const things = () => database.tables<Tables>().selectFrom("thing").selectAll().execute();
+    const writing: SubmitOptions["alongside"] = async (transaction, { id, createdMs }) => {
+      const trx = transaction as unknown as Transaction<Tables>;
+      await trx.insertInto("thing").values({ job_id: id, created_ms: createdMs }).execute();
+    };
+
+    it("are there with it", async () => {
+      const work = kindOf(async () => null);
+      const { jobs, runner } = await ground(work);
+      const job = await jobs.submit(work, { n: 1 }, { actor: ada, alongside: writing });
+      expect(await things()).toEqual([{ job_id: job.id, created_ms: job.createdMs }]);
+      expect(await runner().drain()).toBe(1);
+    });
+
+    it("are not there, nor woken, nor in the audit log, when it cannot be written", async () => {
+      const work = kindOf(async () => null);
+      const { jobs, queue, audit } = await ground(work);
+      const alongside: SubmitOptions["alongside"] = async (transaction, job) => {
+        await writing(transaction, job);
+        throw conflict("Another one has the name.");
+      };
+      await expect(jobs.submit(work, { n: 1 }, { actor: ada, alongside })).rejects.toMatchObject({
+        kind: "conflict",
+      });
+      expect(await things()).toEqual([]);
+      expect(await jobs.list({}, undefined, 10)).toEqual([]);
+      expect(await queue.receive("ketline-jobs", { max: 10, visibilityMs: 1000 })).toEqual([]);
+      expect(await audit.list({}, undefined, 10)).toEqual([]);
+    });
+
+    it("have one row where a key gave one job to many", async () => {
+      const work = kindOf(async () => null);
+      const { jobs } = await ground(work);
+      const submission = { actor: ada, idempotencyKey: "nightly", alongside: writing };
+      const submitted = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => jobs.submit(work, { n }, submission)),
+      );
+      expect(new Set(submitted.map(({ id }) => id)).size).toBe(1);
+      expect(await things()).toHaveLength(1);
     });
   });
 

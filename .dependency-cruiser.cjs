@@ -12,6 +12,12 @@ const neighbours = {
   quantum: ["models/tracking"],
   environments: [],
 };
+/** Rooms of single functions, which nothing has to hide: each file is its own face. */
+const facelessRooms = ["^shared/azure-storage/"];
+
+/** Who asks is part of each call, while identity has routes itself: http takes the words alone, or the two form a circle. */
+const callers = "^shared/identity/actor\\.ts$";
+
 module.exports = {
   forbidden: [
     {
@@ -76,6 +82,21 @@ module.exports = {
       severity: "error",
       from: { path: "^platform\\.ts" },
       to: { path: `^${capability}/`, pathNot: "/index\\.ts$" },
+    },
+    {
+      name: "shared-rooms-are-entered-at-the-face",
+      severity: "error",
+      from: { path: "^(models|quantum|environments|server|functions|platform\\.ts)" },
+      to: { path: "^shared/[^/]+/", pathNot: ["^shared/[^/]+/index\\.ts$", ...facelessRooms] },
+    },
+    {
+      name: "shared-rooms-meet-at-the-face",
+      severity: "error",
+      from: { path: "^shared/([^/]+)/" },
+      to: {
+        path: "^shared/[^/]+/",
+        pathNot: ["^shared/$1/", "^shared/[^/]+/index\\.ts$", ...facelessRooms, callers],
+      },
     },
     ...Object.entries(neighbours).map(([from, allowed]) => ({
       name: `${from.replace("models/", "")}-may-use-only-its-neighbours`,

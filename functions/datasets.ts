@@ -1,3 +1,3 @@
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({ datasets: "api/v1/datasets/{*rest}" });

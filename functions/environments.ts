@@ -1,3 +1,3 @@
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({ environments: "api/v1/environments/{*rest}" });

@@ -1,5 +1,5 @@
 import { app } from "@azure/functions";
-import { flushCoalesced } from "./flush.ts";
+import { flushCoalesced } from "./host/flush.ts";
 
 /** The queue of shared/jobs; a message is the id of a job. */
 const queueName = "ketline-jobs";

@@ -1,4 +1,4 @@
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({
   "monitoring-alerts": "api/v1/alerts/{*rest}",

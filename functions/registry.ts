@@ -1,4 +1,4 @@
-import { mount, mountMlflow } from "./http.ts";
+import { mount, mountMlflow } from "./host/http.ts";
 
 mountMlflow("registry", ["model-versions", "registered-models", "webhooks"]);
 mount({

@@ -1,4 +1,4 @@
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({
   "serving-batches": "api/v1/batch-predictions/{*rest}",

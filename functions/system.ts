@@ -1,5 +1,5 @@
 import { app } from "@azure/functions";
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({
   "system-audit": "api/v1/audit/{*rest}",

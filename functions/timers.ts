@@ -1,5 +1,5 @@
 import { app } from "@azure/functions";
-import { flushCoalesced } from "./flush.ts";
+import { flushCoalesced } from "./host/flush.ts";
 
 /**
  * The timers of all capabilities. The host wants to know them before any code of theirs has run, so they stand here as

@@ -1,4 +1,4 @@
-import { mount } from "./http.ts";
+import { mount } from "./host/http.ts";
 
 mount({
   "training-jobs": "api/v1/training/{*rest}",

@@ -6,7 +6,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { Config } from "../shared/config.ts";
 import type { Database } from "../shared/database/index.ts";
 import { invalid } from "../shared/errors.ts";
-import { type AuditLog, systemActor } from "../shared/identity/actor.ts";
+import { type AuditLog, systemActor } from "../shared/identity/index.ts";
 import type { Jobs, WorkerPool } from "../shared/jobs/index.ts";
 import type { Events } from "../shared/telemetry/index.ts";
 import type { QuantumTracking } from "./jobs/finish.ts";

@@ -1,5 +1,5 @@
 import { decodeCursor, json, page, type Route, route } from "../shared/http/index.ts";
-import type { Actor } from "../shared/identity/actor.ts";
+import type { Actor } from "../shared/identity/index.ts";
 import { type Job, JobSchema } from "../shared/jobs/index.ts";
 import { expectationOfSubmission, pictureOf } from "./jobs/finish.ts";
 import type { QuantumJobs } from "./jobs/quantum-jobs.ts";

@@ -2,8 +2,7 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import SQLite from "better-sqlite3";
 import { processConfig } from "../shared/config.ts";
-import { damagesOf } from "../shared/database/sqlite-damage.ts";
-import { startFault } from "../shared/database/sqlite-faults.ts";
+import { damagesOf, startFault } from "../shared/database/index.ts";
 
 // npm run check:data [-- --full]
 // Looks through the embedded database for damage; a server may run over it meanwhile. Ends with 1 when there is any.

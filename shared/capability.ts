@@ -1,5 +1,5 @@
 import type { Route } from "./http/index.ts";
-import type { JobKind } from "./jobs/job.ts";
+import type { JobKind } from "./jobs/index.ts";
 
 /** What each capability gives to the composition root, beside its own functions. */
 export interface Capability {

@@ -79,7 +79,7 @@ export async function bundle(root: string, directory: string): Promise<number> {
 const platformApart: Plugin = {
   name: "platform-apart",
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/platform\.ts$/ }, () => ({ path: "../app/platform.mjs", external: true }));
+    onResolve({ filter: /^\.{1,2}\/platform\.ts$/ }, () => ({ path: "../app/platform.mjs", external: true }));
   },
 };
 
@@ -114,7 +114,7 @@ function workerReferences(root: string): Plugin {
   };
 }
 
-/** `models/training/fit.worker.ts` → `models-training-fit.worker` */
+/** `models/training/fitting/fit.worker.ts` → `models-training-fitting-fit.worker` */
 function outputName(worker: string): string {
   return worker.replaceAll(/[\\/]/g, "-").replace(/\.ts$/, "");
 }

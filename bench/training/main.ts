@@ -4,7 +4,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { boostingTrainer } from "../../models/training/boosting/boosting-trainer.ts";
-import { binaryMetrics, regressionMetrics } from "../../models/training/evaluation.ts";
+import { binaryMetrics, regressionMetrics } from "../../models/training/evaluation/evaluation.ts";
 import { TrainingSpec } from "../../models/training/schemas.ts";
 import { levels, makeTable, requestOf, trainingRows, writeTable } from "./rows.ts";
 

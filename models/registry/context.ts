@@ -1,7 +1,7 @@
-import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
-import type { Actor, AuditLog } from "../../shared/identity/actor.ts";
+import type { Actor, AuditLog } from "../../shared/identity/index.ts";
 import type { Tracking } from "../tracking/index.ts";
 import type { NewEvent } from "./events.ts";
 import { insertEvents, lockRegistry } from "./store/events.ts";

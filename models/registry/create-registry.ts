@@ -1,9 +1,9 @@
 import { z } from "zod";
-import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { decodeCursor, page } from "../../shared/http/index.ts";
-import type { AuditLog } from "../../shared/identity/actor.ts";
+import type { AuditLog } from "../../shared/identity/index.ts";
 import { prefixOf, type Tracking } from "../tracking/index.ts";
 import { deleteAlias, findByAlias, setAlias } from "./aliases.ts";
 import { type RegistryContext, storeOf } from "./context.ts";

@@ -1,5 +1,5 @@
 import type { Capability } from "../../shared/capability.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 
 /** MLflow's registered models, their versions and aliases, and Ketline's history of them. */
 export interface Registry extends Capability {

@@ -1,5 +1,5 @@
 import type { Capability } from "../../shared/capability.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import type { PredictionListener } from "./inference/prediction.ts";
 import type { Deployment, DeploymentChange, DeploymentRevision } from "./schemas.ts";
 import type { Traffic, TrafficRange } from "./traffic/ledger.ts";

@@ -1,4 +1,4 @@
-import type { BlobBody, BlobStat, BlobStore, StoredBlob } from "../../shared/blobs/blob-store.ts";
+import type { BlobBody, BlobStat, BlobStore, StoredBlob } from "../../shared/blobs/index.ts";
 import { askingAtTheEnd } from "../../shared/blobs/index.ts";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { artifactKey, joinUri, prefixOf } from "./artifact-uris.ts";

@@ -1,8 +1,8 @@
-import type { BlobStore } from "../../shared/blobs/blob-store.ts";
+import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
-import type { AuditLog } from "../../shared/identity/actor.ts";
+import type { AuditLog } from "../../shared/identity/index.ts";
 import type { Jobs } from "../../shared/jobs/index.ts";
 import { joinUri, prefixOf, proxiedPath } from "./artifact-uris.ts";
 import { putArtifact, resolveArtifactUri } from "./artifacts.ts";

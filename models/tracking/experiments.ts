@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import {
   checkKey,
   checkLength,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import { checkLength, comparisonsOf, limits, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { storeOf, type TrackingContext, transact } from "./context.ts";
 import { requireActiveExperiment, stagesOfView } from "./experiments.ts";

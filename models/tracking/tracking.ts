@@ -1,6 +1,6 @@
-import type { BlobBody } from "../../shared/blobs/blob-store.ts";
+import type { BlobBody } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 
 /** MLflow's experiments, runs, metrics, artifacts and logged models: what other capabilities may do with them. */
 export interface Tracking extends Capability {

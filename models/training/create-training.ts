@@ -10,7 +10,7 @@ import type { Datasets, FindUses } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
 import { datasetUses } from "./dataset-uses.ts";
-import { fitJob, planOf } from "./fit-job.ts";
+import { fitJob, planOf } from "./fitting/fit-job.ts";
 import { trainingRoutes } from "./routes.ts";
 import type { Training, TrainingSpec } from "./schemas.ts";
 import { createTrainingStore, type TrainingRow } from "./store.ts";

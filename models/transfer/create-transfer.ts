@@ -3,7 +3,7 @@ import type { RetryOptions } from "../../clients/mlflow/index.ts";
 import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
-import type { AuditLog } from "../../shared/identity/actor.ts";
+import type { AuditLog } from "../../shared/identity/index.ts";
 import type { Jobs } from "../../shared/jobs/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";

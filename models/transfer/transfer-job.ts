@@ -17,16 +17,16 @@ import {
 import type { JobContext, JobKind } from "../../shared/jobs/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
-import { type Copying, type ExperimentPair, ledgerOf } from "./copying.ts";
+import { type Copying, type ExperimentPair, ledgerOf } from "./copying/copying.ts";
+import { closeExperiment, isDoneWith, openExperiment, planExperiments } from "./copying/experiments.ts";
+import { localClient } from "./copying/local-server.ts";
+import { copyLoggedModels } from "./copying/logged-models.ts";
+import { copyModel, planModels } from "./copying/registered-models.ts";
+import { copyRuns, countRuns } from "./copying/runs.ts";
+import { createTally } from "./copying/tally.ts";
 import type { CredentialSeal } from "./credentials.ts";
-import { closeExperiment, isDoneWith, openExperiment, planExperiments } from "./experiments.ts";
-import { localClient } from "./local-server.ts";
-import { copyLoggedModels } from "./logged-models.ts";
-import { copyModel, planModels } from "./registered-models.ts";
-import { copyRuns, countRuns } from "./runs.ts";
 import { TransferJobSpec, type TransferReport, TransferRequest } from "./schemas.ts";
 import type { TransferRow, TransferStore } from "./store.ts";
-import { createTally } from "./tally.ts";
 
 export interface TransferJobOptions {
   readonly store: TransferStore;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { parseServerUrl } from "../../clients/mlflow/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
-import type { Actor, AuditLog } from "../../shared/identity/actor.ts";
+import type { Actor, AuditLog } from "../../shared/identity/index.ts";
 import type { Job, JobKind, Jobs } from "../../shared/jobs/index.ts";
 import type { CredentialSeal } from "./credentials.ts";
 import type { NewTransfer, Transfer, TransferReport } from "./schemas.ts";

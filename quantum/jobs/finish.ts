@@ -1,7 +1,7 @@
 import type { Tracking } from "../../models/tracking/index.ts";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import { type Histogram, mostFrequent } from "../results/histogram.ts";
 import { histogramPicture } from "../results/histogram-picture.ts";
 import { histogramOfResults } from "../results/results.ts";

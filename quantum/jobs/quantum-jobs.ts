@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, invalid, isKetlineError, notFound } from "../../shared/errors.ts";
-import { type Actor, systemActor } from "../../shared/identity/actor.ts";
+import { type Actor, systemActor } from "../../shared/identity/index.ts";
 import type { Job, JobKind, Jobs } from "../../shared/jobs/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
 import { programOf } from "../programs/program.ts";

@@ -1,8 +1,8 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, isFinal, isKetlineError, notFound, unsupported } from "../../shared/errors.ts";
-import { JobInterruption } from "../../shared/jobs/execution.ts";
 import type { JobContext, JobKind } from "../../shared/jobs/index.ts";
+import { JobInterruption } from "../../shared/jobs/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
 import { type Program, programOf } from "../programs/program.ts";
 import { type QuantumJob, SubmitBody } from "../schemas.ts";

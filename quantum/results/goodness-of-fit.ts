@@ -1,5 +1,4 @@
-import { chiSquareSf } from "../../shared/statistics/chi-square.ts";
-import { lnChoose } from "../../shared/statistics/gamma.ts";
+import { chiSquareSf, lnChoose } from "../../shared/statistics/index.ts";
 
 /** Pearson's chi-square test. */
 export interface ChiSquare {

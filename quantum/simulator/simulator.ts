@@ -1,5 +1,5 @@
 import { invalid, KetlineError, tooLarge } from "../../shared/errors.ts";
-import type { WorkerPool } from "../../shared/jobs/job.ts";
+import type { WorkerPool } from "../../shared/jobs/index.ts";
 import type { Program } from "../programs/program.ts";
 import type { Circuit } from "./circuit.ts";
 import { isOverflow, programError } from "./diagnostics.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { conflict } from "../../shared/errors.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import { containerPrefix, homeScope, jobDocument, outputKey, scopeKey } from "./documents.ts";
 import type { Execute } from "./execution.ts";
 import type { Filter } from "./filters.ts";

@@ -1,7 +1,7 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, invalid, notFound } from "../../shared/errors.ts";
-import type { Actor } from "../../shared/identity/actor.ts";
+import type { Actor } from "../../shared/identity/index.ts";
 import { type ResultFormat, resultFormats } from "../results/results.ts";
 import {
   containerPrefix,

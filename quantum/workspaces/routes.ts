@@ -10,7 +10,7 @@ import {
   readJson,
   route,
 } from "../../shared/http/index.ts";
-import { type AuditLog, allows } from "../../shared/identity/actor.ts";
+import { type AuditLog, allows } from "../../shared/identity/index.ts";
 import { type AnswerContext, containerLink, itemAnswer, providersAnswer, scopeKey } from "./documents.ts";
 import { parseFilter, parseOrder } from "./filters.ts";
 import { checkContainer, type LocalWorkspace } from "./local.ts";

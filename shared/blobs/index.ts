@@ -3,13 +3,15 @@ export type {
   BlobPage,
   BlobStat,
   BlobStore,
+  ByteRange,
   ListOptions,
   LocalFile,
+  StoredBlob,
 } from "./blob-store.ts";
 export { askingAtTheEnd } from "./bodies.ts";
 export { deleteBlobs } from "./deletions.ts";
-export { createBlobEndpoint } from "./endpoint.ts";
-export { createFileStore } from "./file-store.ts";
+export { createBlobEndpoint } from "./endpoint/endpoint.ts";
+export { createFileStore } from "./files/file-store.ts";
 export { type BlobLinks, createBlobLinks, type Permission } from "./links.ts";
 export { openBlobStore } from "./open.ts";
 export type { BlobParts } from "./parts.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { BlobStore } from "./blob-store.ts";
-import { createFileStore } from "./file-store.ts";
+import { createFileStore } from "./files/file-store.ts";
 
 /** Opens the configured store. */
 export async function openBlobStore(
@@ -9,6 +9,6 @@ export async function openBlobStore(
   dependencies: { readonly signingKey: string; readonly clock: Clock },
 ): Promise<BlobStore> {
   if (config.kind === "file") return createFileStore({ directory: config.directory, ...dependencies });
-  const { createAzureBlobStore } = await import("./azure-store.ts");
+  const { createAzureBlobStore } = await import("./azure/azure-store.ts");
   return createAzureBlobStore({ ...config, clock: dependencies.clock });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { codeOf, openDirectory, openTemporary, syncDirectory } from "./durable-files.ts";
+import { codeOf, openDirectory, openTemporary, syncDirectory } from "./files/durable-files.ts";
 
 /**
  * The key that signs links: the configured one, or a random one that is drawn once and kept, readable by this user

@@ -3,9 +3,9 @@ import type { Config } from "../config.ts";
 import { isKetlineError, unavailable } from "../errors.ts";
 import type { Database, Migration, SqlDialect } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import { isLostConnection, postgresCodeOf, UncertainChange } from "./postgres-faults.ts";
-import { createSqliteCondition } from "./sqlite-condition.ts";
-import { startFault } from "./sqlite-faults.ts";
+import { isLostConnection, postgresCodeOf, UncertainChange } from "./postgres/postgres-faults.ts";
+import { createSqliteCondition } from "./sqlite/sqlite-condition.ts";
+import { startFault } from "./sqlite/sqlite-faults.ts";
 
 /** SQLSTATE serialization_failure and deadlock_detected: the statement was right, only the moment was not. */
 const retryable = new Set(["40001", "40P01"]);
@@ -24,7 +24,7 @@ export async function openDatabase(
   lost?: (error: Error) => void,
 ): Promise<Database> {
   if (config.kind === "sqlite") {
-    const { sqliteDialect } = await import("./sqlite.ts");
+    const { sqliteDialect } = await import("./sqlite/sqlite.ts");
     const condition = createSqliteCondition(config.file);
     const dialect = sqliteDialect(config.file, {
       onWrite: condition.onWrite,
@@ -36,8 +36,8 @@ export async function openDatabase(
       throw startFault(config.file, error);
     }
   }
-  const { postgresDialect } = await import("./postgres.ts");
-  const { entraPassword } = await import("./entra-password.ts");
+  const { postgresDialect } = await import("./postgres/postgres.ts");
+  const { entraPassword } = await import("./postgres/entra-password.ts");
   const { url, poolSize, entra } = config;
   const dialect = postgresDialect({ url, poolSize, ...(entra ? { password: entraPassword() } : {}) });
   return databaseFrom("postgres", dialect, migrations);

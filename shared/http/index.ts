@@ -17,6 +17,7 @@ export {
   directRoute,
   type JsonReply,
   json,
+  type Method,
   type Protocol,
   type RawReply,
   type Reply,

@@ -1,6 +1,6 @@
 import type { Transaction } from "kysely";
 import type { z } from "zod";
-import type { Actor, Role } from "../identity/actor.ts";
+import type { Actor, Role } from "../identity/index.ts";
 
 /** Work that may take over a second: recorded, leased to one worker, followed, cancelled and retried. */
 export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import type { MessageQueue, QueueMessage } from "../queues/message-queue.ts";
+import type { MessageQueue, QueueMessage } from "../queues/index.ts";
 import { createExecution, type Execution } from "./execution.ts";
 import { clip, type JobOperations, jobQueue } from "./jobs.ts";
 

@@ -1,4 +1,4 @@
-import type { BlobStat, BlobStore, ByteRange } from "../blobs/blob-store.ts";
+import type { BlobStat, BlobStore, ByteRange } from "../blobs/index.ts";
 import { notFound } from "../errors.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type DirectCall, directRoute, json, type Route } from "../http/index.ts";
-import type { Role } from "../identity/actor.ts";
+import type { Role } from "../identity/index.ts";
 import { readRequest } from "./request.ts";
 
 export interface MlflowRouteSpec<Request> {

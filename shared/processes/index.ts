@@ -1,1 +1,1 @@
-export { type LimitedProcess, startLimited } from "./limited-process.ts";
+export { type LimitedProcess, sacrificeFirst, startLimited } from "./limited-process.ts";

@@ -1,16 +1,7 @@
-export { chiSquareContingency, fisherExact } from "./contingency.ts";
-export { jensenShannon, smoothedPopulationStability } from "./distances.ts";
-export { benjaminiHochberg } from "./false-discovery.ts";
+export { jensenShannon, smoothedPopulationStability } from "./distances/distances.ts";
+export { wasserstein } from "./distances/transport.ts";
 export { hashText } from "./hash.ts";
-export { kolmogorovSmirnovP } from "./kolmogorov-smirnov.ts";
 export { type MeanAndSquares, mergeMoments } from "./moments.ts";
-export { normalIsf } from "./normal.ts";
-export {
-  jensenShannonFloor,
-  kolmogorovSmirnovFloor,
-  populationStabilityFloor,
-  wassersteinFloor,
-} from "./null-floors.ts";
 export {
   buildReferenceProfile,
   type CategoricalReference,
@@ -19,9 +10,8 @@ export {
   type ProfileColumn,
   type ReferenceColumn,
   type ReferenceProfile,
-} from "./profile.ts";
-export { storedReference } from "./stored-reference.ts";
-export { wasserstein } from "./transport.ts";
+} from "./profiles/profile.ts";
+export { storedReference } from "./profiles/stored-reference.ts";
 export {
   addValues,
   type CategoricalWindow,
@@ -33,4 +23,16 @@ export {
   pointsOfWindow,
   type WindowColumn,
   type WindowProfile,
-} from "./window-profile.ts";
+} from "./profiles/window-profile.ts";
+export { chiSquareSf } from "./significance/chi-square.ts";
+export { chiSquareContingency, fisherExact } from "./significance/contingency.ts";
+export { benjaminiHochberg } from "./significance/false-discovery.ts";
+export { lnChoose } from "./significance/gamma.ts";
+export { kolmogorovSmirnovP } from "./significance/kolmogorov-smirnov.ts";
+export { normalIsf } from "./significance/normal.ts";
+export {
+  jensenShannonFloor,
+  kolmogorovSmirnovFloor,
+  populationStabilityFloor,
+  wassersteinFloor,
+} from "./significance/null-floors.ts";

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import profileFile from "../../models/datasets/profile.worker.ts";
 import { recipeOf, withRowKey } from "../../models/training/data/recipe.ts";
-import fitModel, { type FitResult } from "../../models/training/fit.worker.ts";
+import fitModel, { type FitResult } from "../../models/training/fitting/fit.worker.ts";
 import { type Algorithm, TrainingSpec } from "../../models/training/schemas.ts";
 import { inScratchDirectory } from "../../shared/duckdb/index.ts";
 

@@ -2,7 +2,7 @@ import type { Capability } from "../../../shared/capability.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import type { Config } from "../../../shared/config.ts";
 import type { Database } from "../../../shared/database/index.ts";
-import type { AuditLog } from "../../../shared/identity/actor.ts";
+import type { AuditLog } from "../../../shared/identity/index.ts";
 import { keptSince, removeInPortions } from "../../../shared/retention.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import { createDeliverer } from "./deliveries.ts";

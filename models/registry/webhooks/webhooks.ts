@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import type { Clock } from "../../../shared/clock.ts";
 import { conflict, invalid, notFound } from "../../../shared/errors.ts";
-import type { Actor, AuditLog } from "../../../shared/identity/actor.ts";
+import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
 import { pageToken, readPageToken } from "../../../shared/mlflow/index.ts";
 import { checkWebhookName, checkWebhookTexts, checkWebhookUrl } from "./checks.ts";
 import type { Deliverer } from "./deliveries.ts";

@@ -1,6 +1,6 @@
 import { forbidden, isKetlineError } from "../../../shared/errors.ts";
 import { invalidBySchema } from "../../../shared/http/index.ts";
-import { allows } from "../../../shared/identity/actor.ts";
+import { allows } from "../../../shared/identity/index.ts";
 import type { RollOutRequest, Serving } from "../serving.ts";
 import type { Rollouts } from "./rollouts.ts";
 import { StartRolloutBody } from "./schemas.ts";

@@ -1,4 +1,4 @@
-import type { BlobStat, BlobStore } from "../../../shared/blobs/blob-store.ts";
+import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
 import { prefixOf } from "../artifact-uris.ts";
 import type { Store } from "../store/statement.ts";
 import { pathsTo, type UsesInForce } from "./artifact-uses.ts";

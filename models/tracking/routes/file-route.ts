@@ -1,5 +1,5 @@
 import { type Call, type Reply, type Route, route } from "../../../shared/http/index.ts";
-import type { Role } from "../../../shared/identity/actor.ts";
+import type { Role } from "../../../shared/identity/index.ts";
 
 /** A route that speaks bytes, or has no fixed prefix; MLflow's error format, no time limit. */
 export function fileRoute(spec: {

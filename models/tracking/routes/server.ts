@@ -1,6 +1,6 @@
 import { notFound } from "../../../shared/errors.ts";
+import type { Method } from "../../../shared/http/index.ts";
 import { json, type Route, route } from "../../../shared/http/index.ts";
-import type { Method } from "../../../shared/http/route.ts";
 
 const prefixes = ["/api/3.0/mlflow", "/ajax-api/3.0/mlflow"] as const;
 

@@ -1,11 +1,11 @@
-import type { BinnedRows } from "./binned-rows.ts";
+import type { BinnedRows } from "./bins/binned-rows.ts";
+import { binOffsets } from "./bins/histogram.ts";
 import { type GrownTree, growTree, openWorkshop, type Workshop } from "./grow.ts";
-import { binOffsets } from "./histogram.ts";
 import { type Loss, lossOf, weightedQuantile } from "./losses.ts";
-import { packHessians, packingFor } from "./packing.ts";
 import { seededRandom } from "./random.ts";
 import type { BoostingSettings } from "./settings.ts";
-import { clamp, leafValue } from "./split.ts";
+import { packHessians, packingFor } from "./splits/packing.ts";
+import { clamp, leafValue } from "./splits/split.ts";
 import { addTree, type Tree } from "./tree.ts";
 
 export interface BoostedTrees {

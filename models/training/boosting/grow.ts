@@ -1,9 +1,9 @@
-import { bestSplit } from "./best-split.ts";
-import type { BinnedRows } from "./binned-rows.ts";
-import { fillHistogram, subtractHistogram } from "./histogram.ts";
-import type { Packing } from "./packing.ts";
+import type { BinnedRows } from "./bins/binned-rows.ts";
+import { fillHistogram, subtractHistogram } from "./bins/histogram.ts";
 import type { BoostingSettings } from "./settings.ts";
-import type { LeafSums, Split } from "./split.ts";
+import { bestSplit } from "./splits/best-split.ts";
+import type { Packing } from "./splits/packing.ts";
+import type { LeafSums, Split } from "./splits/split.ts";
 import { addSplit, draftTree, leftTable, type Tree } from "./tree.ts";
 
 interface Leaf extends LeafSums {

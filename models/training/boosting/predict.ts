@@ -1,4 +1,4 @@
-import type { FeatureCoding } from "./features.ts";
+import type { FeatureCoding } from "./bins/features.ts";
 import type { Tree } from "./tree.ts";
 
 /**

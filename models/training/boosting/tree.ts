@@ -1,6 +1,6 @@
-import type { BinnedRows } from "./binned-rows.ts";
-import type { BinnedNumber } from "./bins.ts";
-import type { Split } from "./split.ts";
+import type { BinnedRows } from "./bins/binned-rows.ts";
+import type { BinnedNumber } from "./bins/bins.ts";
+import type { Split } from "./splits/split.ts";
 
 /** A decision tree, node by node; node 0 is the root. */
 export interface Tree {

@@ -1,6 +1,6 @@
 import { elementTypeCode, mlDomain, node, tensor } from "../../../shared/onnx/index.ts";
-import type { PredictorGraph } from "../trainer.ts";
-import type { FeatureCoding } from "./features.ts";
+import type { PredictorGraph } from "../fitting/trainer.ts";
+import type { FeatureCoding } from "./bins/features.ts";
 import type { Tree } from "./tree.ts";
 
 type Nodes = ReturnType<typeof node>[];

@@ -1,4 +1,4 @@
-import { baselinesText } from "../baselines.ts";
+import { baselinesText } from "../evaluation/baselines.ts";
 import type { Baselines, Comparison, Decision, Promotion } from "../schemas.ts";
 import type { CompareResult } from "./compare.worker.ts";
 import { lossNames } from "./losses.ts";

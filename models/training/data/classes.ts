@@ -1,6 +1,6 @@
 import { invalid } from "../../../shared/errors.ts";
+import type { FitRequest } from "../fitting/trainer.ts";
 import type { Algorithm } from "../schemas.ts";
-import type { FitRequest } from "../trainer.ts";
 import type { TrainingRows } from "./training-rows.ts";
 
 /** @throws invalid unless a binary target has both of its classes */

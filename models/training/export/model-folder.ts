@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Recipe } from "../data/recipe.ts";
-import type { FitResult } from "../fit.worker.ts";
+import type { FitResult } from "../fitting/fit.worker.ts";
 import { evaluationPicture, regressionPicture } from "./picture.ts";
 
 export interface ModelFile {

@@ -9,8 +9,8 @@ import {
   tensorInfo,
 } from "../../../shared/onnx/index.ts";
 import type { Recipe } from "../data/recipe.ts";
+import type { PredictorGraph } from "../fitting/trainer.ts";
 import { RowChoice } from "../schemas.ts";
-import type { PredictorGraph } from "../trainer.ts";
 
 const recipeKey = "ketline.recipe";
 const choiceKey = "ketline.rows";

@@ -1,5 +1,5 @@
-import type { PredictionGroup } from "../confusion.ts";
-import type { CalibrationBin } from "../evaluation.ts";
+import type { PredictionGroup } from "../evaluation/confusion.ts";
+import type { CalibrationBin } from "../evaluation/evaluation.ts";
 
 export interface RocPoint {
   readonly falsePositiveRate: number;

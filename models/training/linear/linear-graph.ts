@@ -1,6 +1,6 @@
 import { elementTypeCode, mlDomain, node, tensor } from "../../../shared/onnx/index.ts";
 import type { CategoricalEncoding, Encoding } from "../data/encoding.ts";
-import type { PredictorGraph } from "../trainer.ts";
+import type { PredictorGraph } from "../fitting/trainer.ts";
 import type { LinearFit } from "./newton.ts";
 
 type Nodes = ReturnType<typeof node>[];

@@ -11,7 +11,7 @@ import {
 } from "../data/encoding.ts";
 import type { HoldoutBatch } from "../data/holdout-rows.ts";
 import type { TrainingRows } from "../data/training-rows.ts";
-import type { FitRequest, FittedModel, Trainer } from "../trainer.ts";
+import type { FitRequest, FittedModel, Trainer } from "../fitting/trainer.ts";
 import { linearGraph } from "./linear-graph.ts";
 import { type Design, fitLinear, type LinearFit, scoresOf, sigmoid } from "./newton.ts";
 

@@ -1,6 +1,6 @@
 import { Thresholds } from "../../../models/monitoring/schemas.ts";
 import { emptyWindow, type ReferenceProfile, type WindowProfile } from "../../../shared/statistics/index.ts";
-import { addValues } from "../../../shared/statistics/window-profile.ts";
+import { addValues } from "../../../shared/statistics/profiles/window-profile.ts";
 
 export const defaultThresholds = Thresholds.parse({});
 

@@ -3,7 +3,7 @@ import { createRegistry, type Registry, registryMigrations } from "../../../mode
 import { selectEvents } from "../../../models/registry/store/events.ts";
 import type { RegistryTables } from "../../../models/registry/store/tables.ts";
 import { createTracking, trackingMigrations } from "../../../models/tracking/index.ts";
-import { createFileStore } from "../../../shared/blobs/file-store.ts";
+import { createFileStore } from "../../../shared/blobs/files/file-store.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { systemActor } from "../../../shared/identity/actor.ts";
 import { testSigningKey } from "../../support/application.ts";

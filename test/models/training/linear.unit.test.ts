@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { binaryMetrics, calibration, regressionMetrics } from "../../../models/training/evaluation.ts";
+import {
+  binaryMetrics,
+  calibration,
+  regressionMetrics,
+} from "../../../models/training/evaluation/evaluation.ts";
 import { type Design, fitLinear, scoresOf, sigmoid } from "../../../models/training/linear/newton.ts";
 import reference from "./reference/linear.json" with { type: "json" };
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { writeFlights } from "../../../examples/demo/flights.ts";
 import { boostingTrainer } from "../../../models/training/boosting/boosting-trainer.ts";
 import type { FeatureColumn } from "../../../models/training/data/training-rows.ts";
-import { binaryMetrics, regressionMetrics } from "../../../models/training/evaluation.ts";
+import { binaryMetrics, regressionMetrics } from "../../../models/training/evaluation/evaluation.ts";
 import { type Design, fitLinear, type LinearFit, scoresOf } from "../../../models/training/linear/newton.ts";
 import { TrainingSpec } from "../../../models/training/schemas.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";

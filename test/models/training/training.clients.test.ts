@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
+import { openGraph } from "../../../models/training/evaluation/scoring.ts";
 import { recipeInside } from "../../../models/training/export/model-graph.ts";
-import { openGraph } from "../../../models/training/scoring.ts";
 import { flightsBytes } from "../../support/flights.ts";
 import { lateFlights } from "../../support/late-flights.ts";
 import { listen } from "../../support/mlflow.ts";

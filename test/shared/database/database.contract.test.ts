@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Database, databaseFrom, type Migration } from "../../../shared/database/index.ts";
-import { sqliteDialect } from "../../../shared/database/sqlite.ts";
+import { sqliteDialect } from "../../../shared/database/sqlite/sqlite.ts";
 import { type DatabaseCase, databaseCases } from "../../support/databases.ts";
 import { type Tables, thing } from "./things.ts";
 

@@ -1,15 +1,5 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { chiSquareIsf, chiSquareSf } from "../../../shared/statistics/chi-square.ts";
-import {
-  chiSquareContingency,
-  chiSquareFit,
-  fisherExact,
-  freemanTukeyFit,
-  gContingency,
-  gFit,
-  twoProportions,
-} from "../../../shared/statistics/contingency.ts";
 import {
   hellinger,
   jensenShannon,
@@ -18,20 +8,34 @@ import {
   populationStability,
   smoothedPopulationStability,
   totalVariation,
-} from "../../../shared/statistics/distances.ts";
-import { benjaminiHochberg } from "../../../shared/statistics/false-discovery.ts";
-import { histogram } from "../../../shared/statistics/histogram.ts";
+} from "../../../shared/statistics/distances/distances.ts";
+import { cramerVonMises, mannWhitney } from "../../../shared/statistics/distances/ranks.ts";
+import {
+  energyDistance,
+  wasserstein,
+  weightedSample,
+} from "../../../shared/statistics/distances/transport.ts";
+import { moments } from "../../../shared/statistics/moments.ts";
+import { histogram } from "../../../shared/statistics/profiles/histogram.ts";
+import { quantiles, sortedFinite } from "../../../shared/statistics/profiles/quantiles.ts";
+import { chiSquareIsf, chiSquareSf } from "../../../shared/statistics/significance/chi-square.ts";
+import {
+  chiSquareContingency,
+  chiSquareFit,
+  fisherExact,
+  freemanTukeyFit,
+  gContingency,
+  gFit,
+  twoProportions,
+} from "../../../shared/statistics/significance/contingency.ts";
+import { benjaminiHochberg } from "../../../shared/statistics/significance/false-discovery.ts";
 import {
   correctedTail,
   kolmogorovIsf,
   kolmogorovSf,
   kolmogorovSmirnov,
-} from "../../../shared/statistics/kolmogorov-smirnov.ts";
-import { moments } from "../../../shared/statistics/moments.ts";
-import { normalIsf, normalSf } from "../../../shared/statistics/normal.ts";
-import { quantiles, sortedFinite } from "../../../shared/statistics/quantiles.ts";
-import { cramerVonMises, mannWhitney } from "../../../shared/statistics/ranks.ts";
-import { energyDistance, wasserstein, weightedSample } from "../../../shared/statistics/transport.ts";
+} from "../../../shared/statistics/significance/kolmogorov-smirnov.ts";
+import { normalIsf, normalSf } from "../../../shared/statistics/significance/normal.ts";
 
 interface Generator {
   n: number;

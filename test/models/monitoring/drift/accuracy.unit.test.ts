@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { numericDrift } from "../../../../models/monitoring/drift/numeric-drift.ts";
 import { Thresholds } from "../../../../models/monitoring/schemas.ts";
+import { wasserstein } from "../../../../shared/statistics/distances/transport.ts";
 import {
   addValues,
   buildReferenceProfile,
@@ -9,7 +10,6 @@ import {
   storedReference,
 } from "../../../../shared/statistics/index.ts";
 import { moments } from "../../../../shared/statistics/moments.ts";
-import { wasserstein } from "../../../../shared/statistics/transport.ts";
 import { randomSource } from "../../../support/random.ts";
 
 const random = randomSource(20_260_105);

@@ -110,6 +110,11 @@ export function isFinal(error: unknown): error is KetlineError {
   return isKetlineError(error) && finalKinds.has(error.kind);
 }
 
+/** What the server stands on is away, such as its database: the same attempt may find it there the next time. */
+export function isMachinesFault(error: unknown): boolean {
+  return isKetlineError(error, "unavailable") && error.details.fault !== undefined;
+}
+
 export function isKetlineError(error: unknown, kind?: ErrorKind): error is KetlineError {
   return error instanceof KetlineError && (kind === undefined || error.kind === kind);
 }

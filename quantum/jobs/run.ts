@@ -1,6 +1,6 @@
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { conflict, isFinal, isKetlineError, notFound, unsupported } from "../../shared/errors.ts";
+import { conflict, isKetlineError, notFound, unsupported } from "../../shared/errors.ts";
 import type { JobContext, JobKind } from "../../shared/jobs/index.ts";
 import { JobInterruption } from "../../shared/jobs/index.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
@@ -143,7 +143,7 @@ async function endWith(
   record: JobRecord,
   workspace: QuantumWorkspace,
   error: unknown,
-  { signal, isLastAttempt, log }: JobContext<SubmitBody>,
+  { signal, isEndedBy, log }: JobContext<SubmitBody>,
 ): Promise<void> {
   const message = error instanceof Error ? error.message : String(error);
   const interruption: unknown = signal.aborted ? signal.reason : undefined;
@@ -160,9 +160,7 @@ async function endWith(
   }
   if (error instanceof GateRefusal) await record.end("refused", message);
   else if (error instanceof WorkspaceCancelled) await record.end("cancelled", message);
-  else if (isLastAttempt || isFinal(error)) {
-    await record.end("failed", message);
-  }
+  else if (isEndedBy(error)) await record.end("failed", message);
 }
 
 const cancelMs = 30_000;

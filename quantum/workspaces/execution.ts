@@ -23,8 +23,8 @@ export interface Attempt {
   /** The job of this server that executes it: after a crash the same one takes it up again. */
   readonly owner: string;
   readonly signal: AbortSignal;
-  /** Whether a passing fault, such as of the storage, must end the job as well. */
-  readonly last: boolean;
+  /** Whether the job has failed with this error, and is not executed again. */
+  isEndedBy(error: unknown): boolean;
   readonly onProgress?: (done: number, message?: string) => void;
 }
 
@@ -86,7 +86,7 @@ export function createExecution(options: ExecutionOptions): Execute {
     } catch (error) {
       if (cancelled.signal.aborted) return;
       attempt.signal.throwIfAborted();
-      if (!attempt.last && !isFinal(error)) throw error;
+      if (!attempt.isEndedBy(error)) throw error;
       const failed = await finish(row, attempt.owner, "Failed", { error: errorData(error) });
       if (failed) await workspace.jobFailed(row);
       if (!isFinal(error)) throw error;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlobStore } from "../../shared/blobs/index.ts";
-import { conflict } from "../../shared/errors.ts";
+import { conflict, isMachinesFault } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/index.ts";
 import { containerPrefix, homeScope, jobDocument, outputKey, scopeKey } from "./documents.ts";
 import type { Execute } from "./execution.ts";
@@ -86,7 +86,7 @@ export function localQuantumWorkspace({
           id,
           owner: id,
           signal,
-          last: true,
+          isEndedBy: (error) => !isMachinesFault(error),
           ...(onProgress === undefined ? {} : { onProgress }),
         });
         const job = await adapter.job(id, signal);

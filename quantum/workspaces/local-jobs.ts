@@ -12,25 +12,22 @@ import type { ItemRow, ItemStore } from "./store.ts";
 const ItemSpec = z.object({ workspace: z.string(), id: z.string() });
 export type ItemSpec = z.infer<typeof ItemSpec>;
 
-const maxAttempts = 3;
-
 /** The job that runs what was submitted to the local workspace over the wire. */
 export function executeKind(local: LocalWorkspace, execute: Execute): JobKind<ItemSpec, null> {
   return {
     kind: "quantum.execute",
     spec: ItemSpec,
     role: "contributor",
-    maxAttempts,
     // What became of it stands in the workspace's own items.
     unneeded: async (ids) => ids,
-    async run({ spec: { workspace, id }, jobId, attempt, signal, progress }) {
+    async run({ spec: { workspace, id }, jobId, isEndedBy, signal, progress }) {
       try {
         await execute({
           workspace,
           id,
           owner: jobId,
           signal,
-          last: attempt >= maxAttempts,
+          isEndedBy,
           onProgress: progress,
         });
         return null;

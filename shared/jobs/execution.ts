@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import { isFinal, isKetlineError } from "../errors.ts";
+import { UncertainChange } from "../database/index.ts";
+import { isFinal, isKetlineError, isMachinesFault } from "../errors.ts";
 import { failSpan, inSpan, redactText } from "../telemetry/index.ts";
 import type { JobKind } from "./job.ts";
 import { clip, type JobOperations } from "./jobs.ts";
@@ -14,6 +14,8 @@ export interface ExecutionOptions {
   readonly logger: Logger;
   readonly leaseMs: number;
   readonly everySecond: (beat: () => void) => () => void;
+  /** Resolves after so long, or at once when the signal is aborted. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export type InterruptionKind = "cancelled" | "timeout" | "stopping" | "lease_lost";
@@ -33,7 +35,10 @@ export class JobInterruption extends Error {
 export interface Execution {
   /** Resolves when the attempt is over and its end is written; rejects only when it could not be written. */
   readonly done: Promise<void>;
-  /** Aborts the job's signal; work that has not ended `graceMs` later is left behind and its result ignored. */
+  /**
+   * Aborts the job's signal; work that has not ended `graceMs` later is left behind and its result ignored. The first
+   * reason counts, the shortest time too. A stop also ends the tries to write the attempt's end when that time is over.
+   */
   interrupt(why: InterruptionKind, message: string, graceMs?: number): void;
 }
 
@@ -41,7 +46,14 @@ const defaultTimeoutMs = 3600_000;
 const defaultGraceMs = 10_000;
 /** The lease is renewed when a third of it has passed, so that one renewal may fail. */
 const renewals = 3;
-const finishAgainMs = [500, 2_000, 5_000];
+const firstFinishPauseMs = 250;
+const longestFinishPauseMs = 10_000;
+/** For errors of the statement, which no patience mends. */
+const mostFinishFaults = 5;
+/** An attempt that met a fault of the machine is not counted; a job that meets one for so long is. */
+const uncountedForMs = 24 * 3600_000;
+const shortestRestMs = 1_000;
+const longestRestMs = 300_000;
 const longestLog = 20_000;
 const mostBufferedLines = 2_000;
 const longestResultBytes = 1024 ** 2;
@@ -62,6 +74,9 @@ export function createExecution(
   let leaseUntilMs = startedMs + leaseMs;
   let beating: Promise<void> | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
+  let graceUntilMs = Number.POSITIVE_INFINITY;
+  let stopTimer: NodeJS.Timeout | undefined;
+  const stopped = new AbortController();
   let giveUp: (reason: JobInterruption) => void = () => {};
   const givenUp = new Promise<never>((_, reject) => {
     giveUp = reject;
@@ -72,9 +87,13 @@ export function createExecution(
     controller.signal.aborted ? (controller.signal.reason as JobInterruption) : undefined;
 
   function interrupt(why: InterruptionKind, message: string, graceMs = defaultGraceMs): void {
-    if (controller.signal.aborted) return;
-    const reason = new JobInterruption(why, message);
-    graceTimer = setTimeout(() => giveUp(reason), graceMs);
+    if (why === "stopping") stopTimer ??= setTimeout(() => stopped.abort(), graceMs);
+    const reason = interruption() ?? new JobInterruption(why, message);
+    if (performance.now() + graceMs < graceUntilMs) {
+      graceUntilMs = performance.now() + graceMs;
+      clearTimeout(graceTimer);
+      graceTimer = setTimeout(() => giveUp(reason), graceMs);
+    }
     controller.abort(reason);
   }
 
@@ -132,13 +151,22 @@ export function createExecution(
       jobId: row.id,
       spec: spec.data,
       attempt: row.attempt,
-      isLastAttempt: row.attempt >= row.max_attempts,
+      isEndedBy,
       actor: await jobs.actorOf(row),
       actorNow: () => jobs.actorOf(row),
       signal: controller.signal,
       log: record.log,
       progress: record.progress,
     });
+  }
+
+  function doesNotCount(error: unknown): boolean {
+    return isMachinesFault(error) && clock() - (row.started_ms ?? startedMs) < uncountedForMs;
+  }
+
+  function isEndedBy(error: unknown): boolean {
+    if (error instanceof UnreadableSpec || isFinal(error)) return true;
+    return row.attempt >= row.max_attempts && !doesNotCount(error);
   }
 
   /** Work that was interrupted fails in ways of its own: the reason of the interruption is what counts. */
@@ -150,8 +178,14 @@ export function createExecution(
     }
     const cause = interrupted ?? error;
     const message = clip(redactText(cause instanceof Error ? cause.message : String(cause)));
-    const hopeless = cause instanceof UnreadableSpec || isFinal(cause);
-    if (hopeless || row.attempt >= row.max_attempts) {
+    if (doesNotCount(cause)) {
+      // It rests as long as it worked, so that a fault that stays costs half of the time at most.
+      const restMs = Math.min(longestRestMs, Math.max(shortestRestMs, clock() - startedMs));
+      record.log(`Attempt ${row.attempt} met a fault that is not its own, and does not count: ${message}`);
+      logger.info({ err: cause, restMs }, "an attempt met a fault of the machine");
+      return { state: "queued", error: message, dueMs: clock() + restMs, countAttempt: false };
+    }
+    if (isEndedBy(cause)) {
       logger.warn({ err: cause }, "job failed");
       return { state: "failed", error: message };
     }
@@ -161,17 +195,47 @@ export function createExecution(
     return { state: "queued", error: message, dueMs: clock() + delayMs, countAttempt: true };
   }
 
-  /** Hours of work should not be lost to a database that is away for a moment. */
+  /**
+   * Hours of work should not be lost to a database that is away: this goes on until the end is written, somebody else
+   * has the job, or the process stops. The lease may run out meanwhile; it counts until another one is given.
+   */
   async function finish(report: Report, ending: Ending): Promise<JobRow | null> {
-    for (const delayMs of finishAgainMs) {
+    let unanswered: { readonly atMs: number } | undefined;
+    let faults = 0;
+    for (let pauseMs = firstFinishPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestFinishPauseMs)) {
+      const atMs = clock();
       try {
-        return await jobs.store.finish(lease, clock(), report, ending);
+        const written = await jobs.store.finish(lease, atMs, report, ending);
+        if (written !== null || unanswered === undefined) return written;
+        return await writtenBefore(ending, unanswered.atMs);
       } catch (error) {
-        logger.warn({ err: error, delayMs }, "the end of a job could not be written; trying again");
-        await sleep(delayMs);
+        if (error instanceof UncertainChange) unanswered = { atMs };
+        if (!isKetlineError(error)) faults++;
+        if (stopped.signal.aborted || faults === mostFinishFaults) throw error;
+        logger.warn({ err: error, pauseMs }, "the end of a job could not be written; trying again");
       }
+      if ((await keepLease()) === "lost" && unanswered === undefined) return null;
+      await options.pause(pauseMs, stopped.signal);
     }
-    return jobs.store.finish(lease, clock(), report, ending);
+  }
+
+  /** Where the database is there and only the end is too much for it, such as on a full disk. */
+  async function keepLease(): Promise<"kept" | "lost" | "unknown"> {
+    const nothingNew: Report = { ...record.take(), lines: [] };
+    try {
+      const held = await jobs.store.heartbeat(lease, clock() + leaseMs, nothingNew);
+      return held === null ? "lost" : "kept";
+    } catch {
+      return "unknown"; // told by the next try
+    }
+  }
+
+  /** A commit whose answer was lost may have been made: then the lease is gone, and the row as it was to become. */
+  async function writtenBefore(ending: Ending, atMs: number): Promise<JobRow | null> {
+    const now = await jobs.store.get(row.id);
+    if (now === undefined) return null;
+    const isOurs = ending.state === "queued" ? now.woken_ms === atMs : now.ended_ms === atMs;
+    return isOurs && now.state !== "running" ? now : null;
   }
 
   async function execute(span: Span): Promise<void> {
@@ -186,7 +250,7 @@ export function createExecution(
     await beating;
     span.setAttribute("ketline.job.state", ending.state);
     if (ending.state === "failed") failSpan(span, ending.error);
-    const ended = await finish(record.take(), ending);
+    const ended = await finish(record.take(), ending).finally(() => clearTimeout(stopTimer));
     if (ended === null) {
       logger.warn("the end of the job was not written: another worker has taken it over");
       return;

@@ -51,8 +51,8 @@ export interface JobContext<Spec> {
   readonly jobId: string;
   readonly spec: Spec;
   readonly attempt: number;
-  /** Whether none follows it, however it ends, unless somebody asks for another. */
-  readonly isLastAttempt: boolean;
+  /** Whether no attempt follows one that ends with this error, unless somebody asks for another. */
+  isEndedBy(error: unknown): boolean;
   /** Whoever submitted it, with the role as of the attempt's start. */
   readonly actor: Actor;
   /**

@@ -1,9 +1,13 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
+import { UncertainChange } from "../database/index.ts";
 import type { MessageQueue, QueueMessage } from "../queues/index.ts";
 import { createExecution, type Execution } from "./execution.ts";
+import type { JobKind } from "./job.ts";
 import { clip, type JobOperations, jobQueue } from "./jobs.ts";
+import type { JobRow, Lease } from "./store.ts";
 
 export interface JobRunnerOptions {
   readonly jobs: JobOperations;
@@ -18,6 +22,8 @@ export interface JobRunnerOptions {
   readonly leaseMs?: number;
   /** Calls `beat` every so often until the returned function is called; a timer of one second by default. */
   readonly everySecond?: (beat: () => void) => () => void;
+  /** Resolves after so long, or at once when the signal is aborted. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** What became of one attempt to run a job: `ran`, or why there was nothing to run here. */
@@ -47,31 +53,75 @@ const visibilityMs = 60_000;
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const { jobs, queue, clock, logger, concurrency, instanceId, leaseMs = 30_000 } = options;
   const everySecond = options.everySecond ?? secondTimer;
+  const pause = options.pause ?? pauseFor;
   const executions = new Map<string, Execution>();
+  /** Jobs that are being claimed, or run. */
+  const taken = new Set<string>();
+  /** Claims whose answer was lost: they may hold. */
+  const unanswered = new Map<string, Lease>();
   let loop: Promise<void> | undefined;
   let stopping = false;
+  let stopGraceMs: number | undefined;
   let wakeUp: () => void = () => {};
 
   jobs.local.on("cancelled", (id, reason) => executions.get(id)?.interrupt("cancelled", reason));
   jobs.local.on("woken", () => wakeUp());
 
-  /** Takes the job for this process. The attempt runs on after this resolves, under `attempt`. */
+  /**
+   * Takes the job for this process. The attempt runs on after this resolves, under `attempt`. What runs here is not taken
+   * once more, though its lease may have run out while the database was away.
+   */
   async function take(jobId: string): Promise<{ attempt: Promise<void> } | Exclude<RunOutcome, "ran">> {
+    if (taken.has(jobId)) return "held_or_ended";
+    taken.add(jobId);
+    try {
+      const begun = await claim(jobId);
+      if (typeof begun === "string") {
+        taken.delete(jobId);
+        return begun;
+      }
+      const { kind, row, lease } = begun;
+      const execution = createExecution(
+        { jobs, clock, logger, leaseMs, everySecond, pause },
+        kind,
+        row,
+        lease,
+      );
+      executions.set(jobId, execution);
+      const attempt = execution.done.finally(() => {
+        executions.delete(jobId);
+        taken.delete(jobId);
+      });
+      if (stopping) execution.interrupt("stopping", stopReason, stopGraceMs);
+      return { attempt };
+    } catch (error) {
+      taken.delete(jobId);
+      throw error;
+    }
+  }
+
+  async function claim(jobId: string): Promise<Claimed | Exclude<RunOutcome, "ran">> {
     const nowMs = clock();
     const seen = await jobs.store.get(jobId);
     if (seen === undefined) return "missing";
     const kind = jobs.kinds.get(seen.kind);
     if (kind === undefined) return "unknown_kind";
-    const lease = { jobId, token: randomUUID() };
-    const row = await jobs.store.claim(lease, instanceId, nowMs, nowMs + leaseMs);
-    if (row === undefined) {
-      return seen.state === "queued" && seen.due_ms > nowMs ? "not_due" : "held_or_ended";
+    const before = unanswered.get(jobId);
+    unanswered.delete(jobId);
+    if (before !== undefined && seen.lease === before.token) {
+      const nothing = { progress: 0, progressMessage: null, lines: [] };
+      const held = await jobs.store.heartbeat(before, nowMs + leaseMs, nothing);
+      if (held !== null) return { kind, row: seen, lease: before };
     }
-    const execution = createExecution({ jobs, clock, logger, leaseMs, everySecond }, kind, row, lease);
-    executions.set(jobId, execution);
-    const attempt = execution.done.finally(() => executions.delete(jobId));
-    if (stopping) execution.interrupt("stopping", stopReason);
-    return { attempt };
+    const lease = { jobId, token: randomUUID() };
+    try {
+      const row = await jobs.store.claim(lease, instanceId, nowMs, nowMs + leaseMs);
+      if (row !== undefined) return { kind, row, lease };
+    } catch (error) {
+      if (error instanceof UncertainChange) unanswered.set(jobId, lease);
+      throw error;
+    }
+    return seen.state === "queued" && seen.due_ms > nowMs ? "not_due" : "held_or_ended";
   }
 
   async function runOne(jobId: string): Promise<RunOutcome> {
@@ -106,11 +156,16 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     const active = new Set<Promise<void>>();
     let pollMs = shortestPollMs;
     let sweptAt = Number.NEGATIVE_INFINITY;
+    // At first, and when the database is back: all that is due, as nobody had the time to send messages for it.
+    let sweepsAll = true;
     while (!stopping) {
-      if (performance.now() - sweptAt >= leaseMs / 2) {
-        // The first time all that is due: what a process that was killed before had no time to send messages for.
-        await (sweptAt < 0 ? jobs.sweep(0) : jobs.sweep()).catch((error: unknown) =>
-          logger.error({ err: error }, "the sweep of the jobs failed"),
+      if (sweepsAll || performance.now() - sweptAt >= leaseMs / 2) {
+        sweepsAll = await (sweepsAll ? jobs.sweep(0) : jobs.sweep()).then(
+          () => false,
+          (error: unknown) => {
+            logger.error({ err: error }, "the sweep of the jobs failed");
+            return true;
+          },
         );
         sweptAt = performance.now();
       }
@@ -126,6 +181,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         .receive(jobQueue, { max: Math.min(free, 32), visibilityMs })
         .catch((error: unknown) => {
           logger.error({ err: error }, "the queue of jobs could not be read");
+          sweepsAll = true;
           return [];
         });
       for (const message of messages) await answer(message, active);
@@ -181,6 +237,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
 
     async stop(graceMs = 10_000) {
       stopping = true;
+      stopGraceMs = graceMs;
       wakeUp();
       for (const execution of executions.values()) execution.interrupt("stopping", stopReason, graceMs);
       await Promise.allSettled([...executions.values()].map((execution) => execution.done));
@@ -191,6 +248,16 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
 }
 
 const stopReason = "The server that ran the job is stopping.";
+
+interface Claimed {
+  readonly kind: JobKind;
+  readonly row: JobRow;
+  readonly lease: Lease;
+}
+
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}
 
 function secondTimer(beat: () => void): () => void {
   const timer = setInterval(beat, 1000);

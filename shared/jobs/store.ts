@@ -391,12 +391,16 @@ async function insertJob(handle: Kysely<JobTables>, row: JobRow): Promise<boolea
   return inserted !== undefined;
 }
 
-/** 100 rows of five parameters stay far below SQLite's limit of variables in one statement. */
+/**
+ * 100 rows of five parameters stay far below SQLite's limit of variables in one statement. Lines that are there already
+ * were written by a report whose commit was not answered.
+ */
 async function insertLines(trx: Transaction<JobTables>, lines: readonly JobLogRow[]): Promise<void> {
   for (let start = 0; start < lines.length; start += 100) {
     await trx
       .insertInto("job_log")
       .values(lines.slice(start, start + 100))
+      .onConflict((conflict) => conflict.columns(["job_id", "line_number"]).doNothing())
       .execute();
   }
 }

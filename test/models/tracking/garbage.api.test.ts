@@ -366,7 +366,7 @@ describe("collecting garbage", () => {
         jobId: "j",
         spec: { olderThanDays: 1, dryRun: false, ...spec },
         attempt: 1,
-        isLastAttempt: false,
+        isEndedBy: () => false,
         actor: systemActor("test"),
         actorNow: async () => systemActor("test"),
         signal: new AbortController().signal,
@@ -431,7 +431,7 @@ describe("collecting garbage", () => {
       );
       await expect(
         job.run({
-          ...{ jobId: "j", attempt: 1, isLastAttempt: false, signal: cancelled },
+          ...{ jobId: "j", attempt: 1, isEndedBy: () => false, signal: cancelled },
           ...{ actor: systemActor("test"), actorNow: async () => systemActor("test") },
           spec: { olderThanDays: 1, dryRun: false },
           ...{ log: () => {}, progress: () => {} },

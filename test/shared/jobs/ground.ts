@@ -29,7 +29,14 @@ export interface JobGround {
   readonly jobs: JobOperations;
   readonly ended: Parameters<Events["jobEnded"]>[0][];
   /** A runner whose heartbeats happen when `beat` is called. */
-  runner(options?: { readonly concurrency?: number; readonly leaseMs?: number }): BeatingRunner;
+  runner(options?: {
+    readonly concurrency?: number;
+    readonly leaseMs?: number;
+    /** Puts faults between the runner and the jobs' rows. */
+    readonly disturb?: (store: JobOperations["store"]) => Partial<JobOperations["store"]>;
+    /** Stands for the time between two tries to write an end. */
+    readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+  }): BeatingRunner;
 }
 
 export interface BeatingRunner extends JobRunner {
@@ -57,15 +64,17 @@ export async function jobGround(
     audit,
     jobs,
     ended,
-    runner({ concurrency = 4, leaseMs = 30_000 } = {}) {
+    runner({ concurrency = 4, leaseMs = 30_000, disturb = () => ({}), pause = async () => {} } = {}) {
       const beats = new Set<() => void>();
       const everySecond = (beat: () => void) => {
         beats.add(beat);
         return () => beats.delete(beat);
       };
       const instanceId = `runner-${++runners}`;
+      const store = { ...jobs.store, ...disturb(jobs.store) };
       const runner = createJobRunner({
-        jobs,
+        jobs: { ...jobs, store },
+        pause,
         queue,
         clock,
         logger,

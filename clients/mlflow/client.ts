@@ -1,11 +1,11 @@
-import { type Artifacts, artifactsOver } from "./artifacts.ts";
-import { type Experiments, experimentsOver } from "./experiments.ts";
-import { type LoggedModels, loggedModelsOver } from "./logged-models.ts";
-import { type ModelVersions, modelVersionsOver } from "./model-versions.ts";
-import { type RegisteredModels, registeredModelsOver } from "./registered-models.ts";
-import { type Runs, runsOver } from "./runs.ts";
-import type { ServerKind } from "./server-url.ts";
-import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
+import { type Artifacts, artifactsOver } from "./resources/artifacts.ts";
+import { type Experiments, experimentsOver } from "./resources/experiments.ts";
+import { type LoggedModels, loggedModelsOver } from "./resources/logged-models.ts";
+import { type ModelVersions, modelVersionsOver } from "./resources/model-versions.ts";
+import { type RegisteredModels, registeredModelsOver } from "./resources/registered-models.ts";
+import { type Runs, runsOver } from "./resources/runs.ts";
+import type { ServerKind } from "./transport/server-url.ts";
+import { createTransport, type Transport, type TransportOptions } from "./transport/transport.ts";
 
 export type MlflowClientOptions = TransportOptions;
 

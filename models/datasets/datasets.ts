@@ -10,7 +10,7 @@ import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createAdmission } from "./admission.ts";
 import { createDeletions, type DeletedBy } from "./deletion.ts";
 import { createDeletionStore } from "./deletion-store.ts";
-import { profileJob } from "./profile-job.ts";
+import { profileJob } from "./profiling/profile-job.ts";
 import { datasetRoutes } from "./routes.ts";
 import type {
   ColumnProfile,

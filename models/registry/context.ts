@@ -6,7 +6,7 @@ import type { Tracking } from "../tracking/index.ts";
 import type { NewEvent } from "./events.ts";
 import { insertEvents, lockRegistry } from "./store/events.ts";
 import type { RegistryTables, Store } from "./store/tables.ts";
-import { writeDeliveries } from "./webhooks/outbox.ts";
+import { writeDeliveries } from "./webhooks/delivery/outbox.ts";
 
 /** What everything in the registry works with. */
 export interface RegistryContext {

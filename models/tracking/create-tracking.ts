@@ -4,8 +4,9 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import type { AuditLog } from "../../shared/identity/index.ts";
 import type { Jobs } from "../../shared/jobs/index.ts";
-import { joinUri, prefixOf, proxiedPath } from "./artifact-uris.ts";
-import { putArtifact, resolveArtifactUri } from "./artifacts.ts";
+import { joinUri, prefixOf, proxiedPath } from "./artifacts/artifact-uris.ts";
+import { putArtifact, resolveArtifactUri } from "./artifacts/artifacts.ts";
+import { sweepUploads } from "./artifacts/uploads.ts";
 import { type RefuseFrozen, storeOf, type TrackingContext } from "./context.ts";
 import { ensureExperiment } from "./experiments.ts";
 import type { ArtifactUses } from "./garbage/artifact-uses.ts";
@@ -18,7 +19,6 @@ import { adoptRun, createRun, requireRun, updateRun } from "./runs.ts";
 import type { KeyValue } from "./store/experiments.ts";
 import { selectActiveRunIds } from "./store/runs.ts";
 import type { Tracking } from "./tracking.ts";
-import { sweepUploads } from "./uploads.ts";
 
 export interface TrackingOptions {
   readonly database: Database;

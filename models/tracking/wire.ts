@@ -1,5 +1,5 @@
 import { doubleJson, many, unlessEmpty } from "../../shared/mlflow/index.ts";
-import type { ArtifactFile } from "./artifacts.ts";
+import type { ArtifactFile } from "./artifacts/artifacts.ts";
 import type { Experiment, KeyValue } from "./store/experiments.ts";
 import type { LoadedRun, RunDatasetRow } from "./store/loading.ts";
 import type { LoadedModel, LoggedModelMetricRow } from "./store/logged-models.ts";

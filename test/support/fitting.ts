@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import profileFile from "../../models/datasets/profile.worker.ts";
+import profileFile from "../../models/datasets/profiling/profile.worker.ts";
 import { recipeOf, withRowKey } from "../../models/training/data/recipe.ts";
 import fitModel, { type FitResult } from "../../models/training/fitting/fit.worker.ts";
 import { type Algorithm, TrainingSpec } from "../../models/training/schemas.ts";

@@ -5,10 +5,10 @@ import type { Database } from "../../../shared/database/index.ts";
 import type { AuditLog } from "../../../shared/identity/index.ts";
 import { keptSince, removeInPortions } from "../../../shared/retention.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
-import { createDeliverer } from "./deliveries.ts";
+import { createDeliverer } from "./delivery/deliveries.ts";
+import { createSecretBox } from "./delivery/secrets.ts";
+import type { Resolve } from "./delivery/sending.ts";
 import { webhookRoutes } from "./routes.ts";
-import { createSecretBox } from "./secrets.ts";
-import type { Resolve } from "./sending.ts";
 import { createWebhookStore } from "./store.ts";
 
 export interface WebhooksOptions {

@@ -1,5 +1,5 @@
 import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
-import { prefixOf } from "../artifact-uris.ts";
+import { prefixOf } from "../artifacts/artifact-uris.ts";
 import type { Store } from "../store/statement.ts";
 import { pathsTo, type UsesInForce } from "./artifact-uses.ts";
 import { type Scope, selectOwners } from "./store.ts";

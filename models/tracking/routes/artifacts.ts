@@ -6,8 +6,8 @@ import {
   mlflowRoute,
   readRequest,
 } from "../../../shared/mlflow/index.ts";
-import { artifactKey, joinUri, prefixOf, safeSegments } from "../artifact-uris.ts";
-import { deleteArtifacts, listDirectory, putArtifact, statArtifact } from "../artifacts.ts";
+import { artifactKey, joinUri, prefixOf, safeSegments } from "../artifacts/artifact-uris.ts";
+import { deleteArtifacts, listDirectory, putArtifact, statArtifact } from "../artifacts/artifacts.ts";
 import { storeOf, type TrackingContext } from "../context.ts";
 import { requireLoggedModel } from "../logged-models.ts";
 import { requireRun } from "../runs.ts";

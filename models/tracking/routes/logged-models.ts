@@ -1,7 +1,7 @@
 import type { Route } from "../../../shared/http/index.ts";
 import { many, mlflowRoute } from "../../../shared/mlflow/index.ts";
-import { prefixOf, safeSegments } from "../artifact-uris.ts";
-import { listDirectory } from "../artifacts.ts";
+import { prefixOf, safeSegments } from "../artifacts/artifact-uris.ts";
+import { listDirectory } from "../artifacts/artifacts.ts";
 import { storeOf, type TrackingContext } from "../context.ts";
 import {
   createLoggedModel,

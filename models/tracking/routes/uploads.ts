@@ -1,11 +1,11 @@
 import type { z } from "zod";
 import { type Call, json, type Route } from "../../../shared/http/index.ts";
 import { readRequest } from "../../../shared/mlflow/index.ts";
-import { artifactKey } from "../artifact-uris.ts";
-import { statArtifact } from "../artifacts.ts";
+import { artifactKey } from "../artifacts/artifact-uris.ts";
+import { statArtifact } from "../artifacts/artifacts.ts";
+import { abortUpload, beginUpload, completeUpload, uploadKey } from "../artifacts/uploads.ts";
 import type { TrackingContext } from "../context.ts";
 import { AbortUpload, BeginUpload, CompleteUpload } from "../schemas.ts";
-import { abortUpload, beginUpload, completeUpload, uploadKey } from "../uploads.ts";
 import { fileRoute } from "./file-route.ts";
 
 const linkLifetimeMs = 15 * 60_000;

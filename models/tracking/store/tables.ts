@@ -35,7 +35,7 @@ export interface TrackingTables {
   tracking_garbage: GarbageRow;
 }
 
-/** An artifact on its way in parts (see `../uploads.ts`). */
+/** An artifact on its way in parts (see `../artifacts/uploads.ts`). */
 export interface UploadRow {
   upload_id: string;
   blob_key: string;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ProfileResult, ProfileTask } from "../../../models/datasets/profile.worker.ts";
+import type { ProfileResult, ProfileTask } from "../../../models/datasets/profiling/profile.worker.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { createWorkerPool } from "../../../shared/jobs/index.ts";
 import { flightsFile } from "../../support/flights.ts";
@@ -10,7 +10,7 @@ describe("a profile that is cancelled", () => {
     const profile = (signal: AbortSignal, onProgress: (done: number) => void) =>
       inScratchDirectory((scratchDirectory) =>
         workers.runApart<ProfileTask, ProfileResult>(
-          new URL("../../../models/datasets/profile.worker.ts", import.meta.url),
+          new URL("../../../models/datasets/profiling/profile.worker.ts", import.meta.url),
           {
             source: { file: flightsFile, format: "parquet", options: {}, maxBytes: 10_000_000 },
             expectations: [],

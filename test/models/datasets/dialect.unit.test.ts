@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import profileFile from "../../../models/datasets/profile.worker.ts";
+import profileFile from "../../../models/datasets/profiling/profile.worker.ts";
 import { inScratchDirectory, withDuckDb } from "../../../shared/duckdb/index.ts";
 
 async function read(content: string | Uint8Array, format: "csv" | "jsonl" = "csv") {

@@ -43,10 +43,10 @@ const types = spawnSync(
 );
 if (types.status !== 0) throw new Error(`The types could not be written:\n${types.stdout}${types.stderr}`);
 // Declarations name each other as their sources did.
-for (const name of await readdir(out)) {
+for (const name of await readdir(out, { recursive: true })) {
   if (!name.endsWith(".d.ts")) continue;
   const file = path.join(out, name);
   const text = await readFile(file, "utf8");
-  await writeFile(file, text.replaceAll(/(["']\.\/[\w-]+)\.ts(["'])/g, "$1.js$2"));
+  await writeFile(file, text.replaceAll(/(["']\.{1,2}\/[\w/-]+)\.ts(["'])/g, "$1.js$2"));
 }
-console.log(`${path.relative(root, out)}: ${(await readdir(out)).length} files`);
+console.log(`${path.relative(root, out)}: ${(await readdir(out, { recursive: true })).length} files`);

@@ -1,5 +1,6 @@
-// npm run check: format and lint, types, unused exports and dependencies, and the floors of the house.
+// npm run check: format and lint, types, unused exports and dependencies, the floors of the house and the size of its rooms.
 import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,6 +11,7 @@ const steps = [
   ["unused exports and dependencies", ["knip"]],
   ["floors", ["depcruise", "--config", ".dependency-cruiser.cjs", "."]],
 ];
+const mostFilesOfRoom = 15;
 const failed = steps.filter(([name, args]) => {
   console.log(`\n— ${name}`);
   return (
@@ -19,7 +21,24 @@ const failed = steps.filter(([name, args]) => {
     }).status !== 0
   );
 });
+const full = fullRooms();
+if (full.length > 0) {
+  console.log(
+    `\nMore than ${mostFilesOfRoom} files stand in ${full.join(", ")}: give some of them a room of their own.`,
+  );
+  failed.push(["rooms", []]);
+}
 console.log(
   failed.length === 0 ? "\ncheck: all passed" : `\ncheck: failed: ${failed.map(([name]) => name).join(", ")}`,
 );
 process.exit(failed.length === 0 ? 0 : 1);
+
+function fullRooms() {
+  const files = globSync("{clients,environments,functions,models,quantum,server,shared}/**/*.ts", {
+    cwd: root,
+  });
+  const rooms = Map.groupBy(files, (file) => path.dirname(file));
+  return [...rooms]
+    .filter(([, inside]) => inside.length > mostFilesOfRoom)
+    .map(([room, inside]) => `${room} (${inside.length})`);
+}

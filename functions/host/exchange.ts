@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponseInit, InvocationContext } from "@azure/functions";
-import { parseCookie } from "./cookies.ts";
+import { cookiesOf } from "./cookies.ts";
 
 /** The host's request as the application reads it, with the host's span as its parent. */
 export function toRequest(request: HttpRequest, context: InvocationContext): Request {
@@ -23,7 +23,7 @@ export function toRequest(request: HttpRequest, context: InvocationContext): Req
  */
 export async function toReply(response: Response, finish: () => Promise<void>): Promise<HttpResponseInit> {
   const headers = new Headers(response.headers);
-  const cookies = headers.getSetCookie().map(parseCookie);
+  const cookies = cookiesOf(headers);
   headers.delete("set-cookie");
   const { status, body } = response;
   if (body === null) await finish();

@@ -1,3 +1,4 @@
+import { parse } from "hono/utils/cookie";
 import type { RequestHead } from "../../../shared/http/index.ts";
 import type { RoutingHints } from "../deployments/routing.ts";
 
@@ -13,9 +14,5 @@ export function hintsOf(request: RequestHead, field: (name: string) => string | 
 }
 
 function cookieOf(header: string | null, name: string): string | undefined {
-  for (const pair of header?.split(";") ?? []) {
-    const at = pair.indexOf("=");
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
-  }
-  return undefined;
+  return header === null ? undefined : parse(header, name)[name];
 }

@@ -15,9 +15,9 @@ import { garbageRoutes } from "./garbage/routes.ts";
 import { adoptLoggedModel, noteModelVersion, requireLoggedModel } from "./logged-models.ts";
 import { logBatch, logInputs } from "./logging.ts";
 import { trackingRoutes } from "./routes.ts";
-import { adoptRun, createRun, requireRun, updateRun } from "./runs.ts";
+import { adoptRun, createRun, failRun, requireRun, updateRun } from "./runs.ts";
 import type { KeyValue } from "./store/experiments.ts";
-import { selectActiveRunIds } from "./store/runs.ts";
+import { findRun, selectActiveRunIds } from "./store/runs.ts";
 import type { Tracking } from "./tracking.ts";
 
 export interface TrackingOptions {
@@ -61,8 +61,11 @@ export function createTracking(options: TrackingOptions): Tracking {
 
     ensureExperiment: (name, actor) => ensureExperiment(context, name, actor),
 
-    async createRun({ experimentId, name = "", tags = {}, actor }) {
+    async createRun({ runId, experimentId, name = "", tags = {}, actor }) {
+      const there = runId === undefined ? undefined : await findRun(storeOf(context), runId);
+      if (there !== undefined) return { runId: there.run_id, artifactRoot: there.artifact_uri };
       const run = await createRun(context, {
+        runId,
         experimentId,
         userId: actor.name,
         name,
@@ -124,6 +127,8 @@ export function createTracking(options: TrackingOptions): Tracking {
     async endRun(runId, status) {
       await updateRun(context, runId, { status, endMs: clock() });
     },
+
+    failRun: (runId, reason, status = "FAILED") => failRun(context, runId, status, reason),
 
     resolveArtifacts: async (uri) => prefixOf(await resolveArtifactUri(context, uri)),
     resolveArtifactUri: (uri) => resolveArtifactUri(context, uri),

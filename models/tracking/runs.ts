@@ -132,6 +132,22 @@ export async function updateRun(
   });
 }
 
+/** Ends a run that is still under way; whatever else has become of it stays. */
+export async function failRun(
+  context: TrackingContext,
+  runId: string,
+  status: "FAILED" | "KILLED",
+  reason: string,
+): Promise<void> {
+  await transact(context, async (store) => {
+    const run = await findRun(store, runId);
+    if (run?.status !== "RUNNING" || run.lifecycle_stage !== "active") return;
+    await update(store, runId, { status, end_ms: context.clock() });
+    const value = reason.slice(0, limits.tagValue);
+    await upsertTags(store, runId, [{ key: "ketline.end_reason", value }]);
+  });
+}
+
 /** Twice is once. @throws notFound. */
 export async function changeRunStage(
   context: TrackingContext,

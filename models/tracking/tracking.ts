@@ -29,6 +29,11 @@ export interface Tracking extends Capability {
   putArtifact(runId: string, path: string, body: BlobBody, options?: ArtifactOptions): Promise<void>;
   endRun(runId: string, status: "FINISHED" | "FAILED" | "KILLED"): Promise<void>;
   /**
+   * Ends a run that is still RUNNING, with the reason in its tag `ketline.end_reason`. Nothing when it has ended, is
+   * deleted, or was never made.
+   */
+  failRun(runId: string, reason: string, status?: "FAILED" | "KILLED"): Promise<void>;
+  /**
    * Where the files behind an artifact URI lie: a blob key prefix without a trailing slash.
    *
    * @param uri `runs:/<run>/<path>`, `mlflow-artifacts:/<path>` or `models:/m-<id>/<path>`
@@ -46,6 +51,8 @@ export interface Tracking extends Capability {
 }
 
 export interface NewRun {
+  /** Drawn at random when not given. A run of this id that is there already is the one. */
+  readonly runId?: string;
   readonly experimentId: string;
   /** A random name of two words and a number when not given. */
   readonly name?: string;

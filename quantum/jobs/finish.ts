@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Tracking } from "../../models/tracking/index.ts";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
@@ -14,7 +15,7 @@ import type { QuantumRecord } from "./store.ts";
 /** What quantum asks of the tracking of runs. */
 export type QuantumTracking = Pick<
   Tracking,
-  "ensureExperiment" | "createRun" | "logBatch" | "putArtifact" | "endRun"
+  "ensureExperiment" | "createRun" | "logBatch" | "putArtifact" | "endRun" | "failRun"
 >;
 
 export interface FinishOptions {
@@ -90,10 +91,22 @@ export async function finish(
   });
   try {
     await record.step("log", () => logToRun(record, histogram, options));
-  } catch {
+  } catch (error) {
     // The step is written down as failed, with its reason; the result stands without it.
+    await failOwnRun(record, error instanceof Error ? error.message : String(error), options.tracking);
     options.signal.throwIfAborted();
   }
+}
+
+/** Ends the run that was made for the job, where it is still under way; a run that was named to log to is not ours. */
+export async function failOwnRun(
+  record: Pick<JobRecord, "stored" | "outcome">,
+  reason: string,
+  tracking: QuantumTracking | undefined,
+): Promise<void> {
+  const { log } = record.stored.submission;
+  const { runId } = record.outcome();
+  if (log !== undefined && "experiment" in log && runId !== null) await tracking?.failRun(runId, reason);
 }
 
 /** The workspace's job was cancelled, by whoever. */
@@ -153,12 +166,15 @@ async function logToRun(record: JobRecord, histogram: Histogram, { tracking, act
   const { log, name } = stored.submission;
   if (log === undefined) return { skipped: "No run was named to log to." };
   if (tracking === undefined) return { skipped: "Runs are not tracked here." };
-  let runId = "runId" in log ? log.runId : record.outcome().runId;
-  if (runId === null) {
-    const experimentId = await tracking.ensureExperiment("experiment" in log ? log.experiment : "", actor);
-    const run = { experimentId, actor, ...(name === "" ? {} : { name }) };
-    ({ runId } = await tracking.createRun(run));
+  let runId: string;
+  if ("runId" in log) runId = log.runId;
+  else {
+    // Written down before it is made, so that no crash leaves a run that no job names.
+    runId = record.outcome().runId ?? randomUUID().replaceAll("-", "");
     record.note({ runId });
+    await record.save();
+    const experimentId = await tracking.ensureExperiment(log.experiment, actor);
+    await tracking.createRun({ runId, experimentId, actor, ...(name === "" ? {} : { name }) });
   }
   await tracking.logBatch(runId, batchOf(stored, record.outcome()));
   const encode = (text: string) => new TextEncoder().encode(text);

@@ -8,8 +8,9 @@ export interface JobRecord {
   readonly stored: QuantumRecord;
   /** What is known by now. */
   outcome(): Outcome;
-  /** Adds to what is known; stored with the next step. */
+  /** Adds to what is known; stored with the next step, or by `save`. */
   note(changes: Partial<Outcome>): void;
+  save(): Promise<void>;
   /**
    * Does a step and writes down how it ended.
    *
@@ -45,7 +46,9 @@ export function openRecord(
 ): JobRecord {
   const { store, clock, events, log } = options;
   let outcome = stored.outcome;
-  const save = () => store.update(stored.id, { outcome, updatedMs: clock() });
+  const save = async () => {
+    await store.update(stored.id, { outcome, updatedMs: clock() });
+  };
 
   async function write(step: Outcome["steps"][number]): Promise<void> {
     // A job that is tried again does its steps again.
@@ -61,6 +64,7 @@ export function openRecord(
     note(changes) {
       outcome = { ...outcome, ...changes };
     },
+    save,
     async step(name, work) {
       const startedMs = clock();
       try {

@@ -16,7 +16,7 @@ import {
   type WorkspaceTarget,
 } from "../workspaces/workspace.ts";
 import { type Examined, examine, GateRefusal } from "./findings.ts";
-import { finish, type QuantumTracking, WorkspaceCancelled, workspaceJobNote } from "./finish.ts";
+import { failOwnRun, finish, type QuantumTracking, WorkspaceCancelled, workspaceJobNote } from "./finish.ts";
 import { emptyOutcome, type JobRecord, openRecord } from "./record.ts";
 import { endedStatuses, type QuantumRecord, type QuantumStore, quantumJob } from "./store.ts";
 
@@ -89,6 +89,12 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
     spec: SubmitBody,
     role: "contributor",
     maxAttempts,
+    async putRight({ jobId, reason }) {
+      const stored = await store.get(jobId);
+      if (stored === undefined) return;
+      const record = openRecord(stored, { store, clock, events, log: () => {} });
+      await failOwnRun(record, reason, options.tracking);
+    },
     async run(context) {
       const stored = await begin(context);
       if (stored.status === "succeeded") return quantumJob(stored);

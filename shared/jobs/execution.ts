@@ -205,6 +205,9 @@ export function createExecution(
     for (let pauseMs = firstFinishPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestFinishPauseMs)) {
       const atMs = clock();
       try {
+        if (ending.state === "failed" || ending.state === "cancelled") {
+          await jobs.putRight(row, ending.error);
+        }
         const written = await jobs.store.finish(lease, atMs, report, ending);
         if (written !== null || unanswered === undefined) return written;
         return await writtenBefore(ending, unanswered.atMs);

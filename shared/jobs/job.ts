@@ -44,7 +44,19 @@ export interface JobKind<Spec = unknown, Result = unknown> {
    * kind stays, as rows of its capability are shown by it, and loses only its log lines.
    */
   readonly unneeded?: (ids: readonly string[]) => Promise<readonly string[]>;
+  /**
+   * Puts right what the job leaves behind, such as a run that nobody ends: called before it ends as failed or cancelled,
+   * also where the processes of all its attempts went away. It may be called twice, and again after another try.
+   */
+  readonly putRight?: (left: LeftBehind) => Promise<void>;
   run(context: JobContext<Spec>): Promise<Result>;
+}
+
+/** A job that ends without having succeeded. */
+export interface LeftBehind {
+  readonly jobId: string;
+  readonly spec: unknown;
+  readonly reason: string;
 }
 
 export interface JobContext<Spec> {

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Capability } from "../capability.ts";
 import type { Clock } from "../clock.ts";
 import { type Database, UncertainChange } from "../database/index.ts";
-import { conflict, forbidden, invalid, notFound } from "../errors.ts";
+import { conflict, forbidden, invalid, isFinal, isKetlineError, notFound } from "../errors.ts";
 import { invalidBySchema } from "../http/index.ts";
 import { type Actor, type AuditLog, allows } from "../identity/index.ts";
 import type { MessageQueue } from "../queues/index.ts";
@@ -15,6 +15,7 @@ import { removeEndedJobs } from "./retention.ts";
 import { createJobRetentionStore } from "./retention-store.ts";
 import { jobRoutes } from "./routes.ts";
 import {
+  abandonedReason,
   createJobStore,
   type JobFilter,
   type JobPosition,
@@ -64,6 +65,13 @@ export interface JobOperations extends Jobs, Capability {
   sweep(unwokenMs?: number): Promise<number>;
   /** Ends the jobs whose worker went away and that cannot be run again. */
   endAbandoned(): Promise<void>;
+  /**
+   * Has the kind put right what the job leaves behind, before it ends without success. An error that would come again
+   * each time is logged: it must not keep the job from its end. @throws others, such as of a database that is away
+   */
+  putRight(row: Pick<JobRow, "id" | "kind" | "spec">, reason: string): Promise<void>;
+  /** Ends as failed a job that nobody runs. @returns false when somebody does, or it has ended or is gone */
+  giveUp(id: string, reason: string): Promise<boolean>;
   /** Whom a job acts for, as of now. @throws forbidden when its submitter may no longer submit such a job */
   actorOf(row: Pick<JobRow, "kind" | "actor">): Promise<Actor>;
   readonly kinds: ReadonlyMap<string, JobKind>;
@@ -106,6 +114,29 @@ export function createJobs(options: JobsOptions): JobOperations {
     return row;
   };
 
+  const putRight: JobOperations["putRight"] = async (row, reason) => {
+    try {
+      await kinds.get(row.kind)?.putRight?.({ jobId: row.id, spec: JSON.parse(row.spec), reason });
+    } catch (error) {
+      if (isKetlineError(error) && !isFinal(error)) throw error;
+      logger.error(
+        { jobId: row.id, kind: row.kind, err: error },
+        "what a job left behind cannot be put right",
+      );
+    }
+  };
+
+  const endIdle = async (
+    row: JobRow,
+    state: "cancelled" | "failed",
+    reason: string,
+  ): Promise<JobRow | undefined> => {
+    const isLost = row.state === "running" && (row.lease_until_ms ?? 0) < clock();
+    if (row.state !== "queued" && !isLost) return undefined;
+    await putRight(row, reason);
+    return store.endIdle(row.id, state, reason, clock());
+  };
+
   const wake = async (id: string, delayMs: number): Promise<void> => {
     try {
       await queue.send(jobQueue, id, { delayMs: Math.min(Math.max(0, delayMs), longestDelayMs) });
@@ -140,6 +171,7 @@ export function createJobs(options: JobsOptions): JobOperations {
     store,
     local,
     wake,
+    putRight,
     ended,
     jobKinds: [],
     timers: [
@@ -228,7 +260,7 @@ export function createJobs(options: JobsOptions): JobOperations {
       const before = await find(id);
       authorise(before.kind, actor, "cancel");
       const why = clip(`Cancelled by ${actor.name}${reason === undefined ? "." : `: ${reason}`}`);
-      const idle = await store.endIdle(id, "cancelled", why, clock());
+      const idle = await endIdle(before, "cancelled", why);
       const row = idle ?? (await store.requestCancel(id, why)) ?? (await find(id));
       if (row.state === "succeeded" || row.state === "failed") {
         throw conflict(`Job ${id} has ${row.state} already; only a queued or running job can be cancelled.`);
@@ -280,7 +312,24 @@ export function createJobs(options: JobsOptions): JobOperations {
     },
 
     async endAbandoned() {
-      for (const row of await store.endAbandoned(clock())) ended(row);
+      for (const row of await store.abandoned(clock(), sweepPage)) {
+        try {
+          await putRight(row, row.cancel_reason ?? abandonedReason);
+        } catch (error) {
+          logger.error({ jobId: row.id, kind: row.kind, err: error }, "what a job left behind stays so far");
+          continue; // the next sweep tries again
+        }
+        const now = await store.endAbandoned(row, clock());
+        if (now !== undefined) ended(now);
+      }
+    },
+
+    async giveUp(id, reason) {
+      const before = await store.get(id);
+      const row = before && (await endIdle(before, "failed", clip(reason)));
+      if (row === undefined) return false;
+      ended(row);
+      return true;
     },
 
     async sweep(unwokenMs = wakeAgainMs) {

@@ -6,7 +6,7 @@ import { UncertainChange } from "../database/index.ts";
 import type { MessageQueue, QueueMessage } from "../queues/index.ts";
 import { createExecution, type Execution } from "./execution.ts";
 import type { JobKind } from "./job.ts";
-import { clip, type JobOperations, jobQueue } from "./jobs.ts";
+import { type JobOperations, jobQueue } from "./jobs.ts";
 import type { JobRow, Lease } from "./store.ts";
 
 export interface JobRunnerOptions {
@@ -210,12 +210,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     sweep: () => jobs.sweep(),
     running: () => [...executions.keys()],
 
-    async giveUp(jobId, reason) {
-      const row = await jobs.store.endIdle(jobId, "failed", clip(reason), clock());
-      if (row === undefined) return false;
-      jobs.ended(row);
-      return true;
-    },
+    giveUp: (jobId, reason) => jobs.giveUp(jobId, reason),
 
     async drain() {
       let attempts = 0;

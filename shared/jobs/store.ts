@@ -281,27 +281,40 @@ export function createJobStore(database: Database) {
         .executeTakeFirst(),
 
     /**
-     * Ends the jobs whose worker went away and that cannot be run again: a cancellation was asked for, or the
-     * attempts are used up.
+     * The jobs whose worker went away and that cannot be run again: a cancellation was asked for, or the attempts are
+     * used up.
      */
-    endAbandoned: (nowMs: number): Promise<JobRow[]> =>
+    abandoned: (nowMs: number, limit: number): Promise<JobRow[]> =>
       db
-        .updateTable("job")
-        .set({
-          state: sql<JobState>`case when cancel_reason is null then 'failed' else 'cancelled' end`,
-          error: sql<string>`coalesce(cancel_reason, ${abandoned})`,
-          ended_ms: nowMs,
-          lease: null,
-          lease_owner: null,
-          lease_until_ms: null,
-        })
+        .selectFrom("job")
+        .selectAll()
         .where("state", "=", "running")
         .where("lease_until_ms", "<", nowMs)
         .where((is) =>
           is.or([is("cancel_reason", "is not", null), is("attempt", ">=", is.ref("max_attempts"))]),
         )
-        .returningAll()
+        .orderBy("lease_until_ms")
+        .limit(limit)
         .execute(),
+
+    /** Ends one of them. @returns undefined when its worker is back, or somebody else has ended it. */
+    endAbandoned: ({ id, lease }: JobRow, nowMs: number): Promise<JobRow | undefined> =>
+      db
+        .updateTable("job")
+        .set({
+          state: sql<JobState>`case when cancel_reason is null then 'failed' else 'cancelled' end`,
+          error: sql<string>`coalesce(cancel_reason, ${abandonedReason})`,
+          ended_ms: nowMs,
+          lease: null,
+          lease_owner: null,
+          lease_until_ms: null,
+        })
+        .where("id", "=", id)
+        .where("state", "=", "running")
+        .where("lease", "=", lease)
+        .where("lease_until_ms", "<", nowMs)
+        .returningAll()
+        .executeTakeFirst(),
 
     /** Jobs that could start now, the longest due first. */
     async due(kinds: readonly string[], nowMs: number, limit: number): Promise<string[]> {
@@ -346,7 +359,7 @@ export function createJobStore(database: Database) {
   };
 }
 
-const abandoned = "The process that ran it went away each time it was tried.";
+export const abandonedReason = "The process that ran it went away each time it was tried.";
 
 function dueQuery(db: Kysely<JobTables>, kinds: readonly string[], nowMs: number) {
   return db

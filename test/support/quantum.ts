@@ -1,4 +1,4 @@
-import { createTracking, trackingMigrations } from "../../models/tracking/index.ts";
+import { createTracking, type Tracking, trackingMigrations } from "../../models/tracking/index.ts";
 import { createQuantum, quantumMigrations } from "../../quantum/index.ts";
 import { createBlobEndpoint, createBlobLinks } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
@@ -11,7 +11,10 @@ export interface QuantumGround extends TestApplication {
 }
 
 /** The ground with the quantum capability, the storage behind its links, and the tracking that it logs to. */
-export async function quantumGround(options: TestGroundOptions = {}): Promise<QuantumGround> {
+export async function quantumGround(
+  options: TestGroundOptions = {},
+  disturb: (tracking: Tracking) => Tracking = (tracking) => tracking,
+): Promise<QuantumGround> {
   let quantum: Capability | undefined;
   const ground = await testGround({
     ...options,
@@ -20,7 +23,7 @@ export async function quantumGround(options: TestGroundOptions = {}): Promise<Qu
       const { blobs, clock } = ground;
       const links = createBlobLinks({ signingKey: "k".repeat(32), clock });
       const tracking = createTracking(ground);
-      quantum = createQuantum({ ...ground, links, tracking });
+      quantum = createQuantum({ ...ground, links, tracking: disturb(tracking) });
       return [
         createBlobEndpoint({ store: blobs, links, clock, maxUploadBytes: 64 * 1024 ** 2 }),
         tracking,

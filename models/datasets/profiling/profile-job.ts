@@ -42,6 +42,15 @@ export function profileJob(options: ProfileJobOptions): JobKind<ProfileSpec, Pro
     spec: ProfileSpec,
     role: "contributor",
     unneeded: (ids) => options.store.unnamedJobs(ids),
+    async putRight({ jobId, spec: left, reason }) {
+      const spec = ProfileSpec.parse(left);
+      const row = await ("version" in spec
+        ? options.store.getVersion(spec.dataset, spec.version)
+        : options.store.getVersionOfJob(spec.dataset, jobId));
+      // A pending version would have whoever waits for it wait for ever.
+      if (row?.state !== "pending" || row.job_id !== jobId) return;
+      await options.store.recordFindings(row, { state: "failed", error: reason });
+    },
     async run(context) {
       const row = await versionRow(options, context);
       if (row.state === "ready") return outcomeOf(row);

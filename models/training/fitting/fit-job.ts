@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import type { Config } from "../../../shared/config.ts";
 import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, isKetlineError } from "../../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
+import { redactText } from "../../../shared/telemetry/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
 import type { Registry } from "../../registry/index.ts";
 import type { Tracking } from "../../tracking/index.ts";
@@ -22,7 +24,7 @@ export interface FitJobOptions {
   readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
   readonly tracking: Pick<
     Tracking,
-    "ensureExperiment" | "createRun" | "logBatch" | "logDataset" | "putArtifact" | "endRun"
+    "ensureExperiment" | "createRun" | "logBatch" | "logDataset" | "putArtifact" | "endRun" | "failRun"
   >;
   readonly registry: Pick<
     Registry,
@@ -51,6 +53,10 @@ export function fitJob(options: FitJobOptions): JobKind<TrainingSpec, TrainingRe
     spec: TrainingSpec,
     role: "contributor",
     run: (context) => train(options, context),
+    async putRight({ jobId, reason }) {
+      const runId = (await options.store.get(jobId))?.run_id ?? null;
+      if (runId !== null) await options.tracking.failRun(runId, reason);
+    },
   };
 }
 
@@ -84,16 +90,14 @@ function defaultAlgorithm(task: TrainingSpec["task"]): Algorithm {
 async function train(options: FitJobOptions, given: Context): Promise<TrainingResult> {
   const { datasets, tracking, store } = options;
   const { jobId, actor } = given;
+  const before = (await store.get(jobId))?.run_id ?? null;
+  const name = given.spec.registeredModel ?? null;
+  if (before !== null && (await versionOfRun(options, name, before)) === undefined)
+    await tracking.failRun(before, goneReason);
   const version = await datasets.getVersion(given.spec.dataset, given.spec.version);
   const { recipe, algorithm, settled: spec } = planOf(given.spec, version);
   const context: Context = { ...given, spec };
-  const name = spec.registeredModel ?? null;
-  const before = (await store.get(jobId))?.run_id ?? null;
   const experimentId = await tracking.ensureExperiment(spec.experiment ?? name ?? spec.dataset, actor);
-  if (before !== null && (await versionOfRun(options, name, before)) === undefined) {
-    // The attempt before this one ended without an end of its run.
-    await tracking.endRun(before, "KILLED");
-  }
   const resumed = before === null ? null : await storedFit(options, name, before, experimentId);
   if (resumed !== null) context.log(`Run ${resumed.runId} is complete already; going on with its model.`);
   const runId = resumed?.runId ?? (await startRun(options, context, version, experimentId));
@@ -115,10 +119,16 @@ async function train(options: FitJobOptions, given: Context): Promise<TrainingRe
       decision,
     };
   } catch (error) {
-    await tracking.endRun(runId, context.signal.aborted ? "KILLED" : "FAILED");
+    const { signal } = context;
+    const cause: unknown = signal.aborted ? signal.reason : error;
+    const reason = redactText(cause instanceof Error ? cause.message : String(cause));
+    await tracking.failRun(runId, reason, signal.aborted ? "KILLED" : "FAILED");
     throw error;
   }
 }
+
+/** Of a run whose attempt had no time to end it. */
+const goneReason = "The process that trained went away in the middle; another attempt follows.";
 
 async function startRun(
   { tracking, store, config }: FitJobOptions,
@@ -126,7 +136,11 @@ async function startRun(
   version: DatasetVersion,
   experimentId: string,
 ): Promise<string> {
-  const { runId } = await tracking.createRun({
+  // Written down before it is made, so that no crash leaves a run that no training names.
+  const runId = randomUUID().replaceAll("-", "");
+  await store.update(jobId, { run_id: runId });
+  await tracking.createRun({
+    runId,
     experimentId,
     ...(spec.runName === undefined ? {} : { name: spec.runName }),
     tags: {
@@ -140,7 +154,6 @@ async function startRun(
     },
     actor,
   });
-  await store.update(jobId, { run_id: runId });
   return runId;
 }
 

@@ -64,6 +64,21 @@ describe("registering a version", () => {
     expect((await versionOf("flights", String(ready.body.version).slice(0, 8))).body).toEqual(ready.body);
   });
 
+  it("ends as failed, with who cancelled it, when its profile is cancelled, and may come again", async () => {
+    const csv = "day,n\n2001-01-01,1\n";
+    const { body } = await upload("unread", "csv", csv);
+    const { id } = body.job as { id: string };
+    await send("POST", `/api/v1/jobs/${id}/cancel`, { reason: "the wrong file" });
+    const version = String((body.version as Json).version);
+    expect((await versionOf("unread", version)).body).toMatchObject({
+      state: "failed",
+      error: expect.stringMatching(/Cancelled by .*: the wrong file/),
+    });
+    await upload("unread", "csv", csv);
+    await ground.runner.drain();
+    expect((await versionOf("unread", version)).body).toMatchObject({ state: "ready" });
+  });
+
   it("gives the same rows back, in the file as it was uploaded", async () => {
     const csv = "day,n\n2001-01-01,1\n2001-01-02,2\n";
     await upload("roundtrip", "csv", csv);

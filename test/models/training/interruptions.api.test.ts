@@ -1,3 +1,6 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemActor } from "../../../shared/identity/index.ts";
 import { call } from "../../support/application.ts";
@@ -29,6 +32,37 @@ const runsOf = async (name: string) => {
   return runs.map(({ info }) => info.status);
 };
 
+/** How its runs ended, the newest first. */
+const endsOf = async (name: string) => {
+  const experimentId = await ground.tracking.ensureExperiment(name, systemActor("test"));
+  const search = { experiment_ids: [experimentId] };
+  const answer = await call(ground.app, "POST", "/api/2.0/mlflow/runs/search", search);
+  const { runs = [] } = answer.body as {
+    runs?: { info: { status: string }; data: { tags: { key: string; value: string }[] } }[];
+  };
+  return runs.map(({ info: { status }, data }) => {
+    const reason = data.tags.find(({ key }) => key === "ketline.end_reason")?.value;
+    return reason === undefined ? { status } : { status, reason };
+  });
+};
+
+/** Submits a training and kills the process that runs it while its run is under way. @returns its id */
+async function killedInTheMiddle(attempts?: number): Promise<string> {
+  const { id } = (await submit({ ...lateFlights, registeredModel: "late" })).body as { id: string };
+  if (attempts !== undefined) {
+    const jobs = ground.database.tables<{ job: { id: string; max_attempts: number } }>();
+    await jobs.updateTable("job").set({ max_attempts: attempts }).where("id", "=", id).execute();
+  }
+  const script = fileURLToPath(new URL("../../support/one-job.child.ts", import.meta.url));
+  const child = spawn(process.execPath, [script, ground.directory, id], { stdio: "inherit" });
+  const ended = once(child, "exit");
+  while ((await endsOf("late")).length === 0 && child.exitCode === null) await new Promise(setImmediate);
+  child.kill("SIGKILL");
+  await ended;
+  expect(await endsOf("late")).toEqual([{ status: "RUNNING" }]);
+  return id;
+}
+
 describe("a training that is interrupted", () => {
   it("after its version was registered goes on with that version, and registers no other", async () => {
     let calls = 0;
@@ -54,6 +88,43 @@ describe("a training that is interrupted", () => {
     expect(await ground.registry.listVersions("late")).toHaveLength(1);
     expect(await ground.registry.getByAlias("late", "champion")).toMatchObject({ version: 1 });
     expect(await runsOf("late")).toEqual(["FINISHED"]);
+  });
+
+  it("by a kill of its process is tried again, and its first run has failed with the reason", async () => {
+    ground = await trainingGround();
+    await addFlights(0.2);
+    const id = await killedInTheMiddle();
+    ground.clock.set(Date.now() + 3600_000);
+    await ground.runner.sweep();
+    await ground.runner.drain();
+    expect(await jobOf(id)).toMatchObject({ state: "succeeded", attempt: 2 });
+    expect(await endsOf("late")).toEqual([
+      { status: "FINISHED" },
+      { status: "FAILED", reason: expect.stringMatching(/went away in the middle; another attempt follows/) },
+    ]);
+  });
+
+  it("by a kill in its last attempt has failed, and so has its run, with the reason", async () => {
+    ground = await trainingGround();
+    await addFlights(0.2);
+    const id = await killedInTheMiddle(1);
+    ground.clock.set(Date.now() + 3600_000);
+    await ground.runner.sweep();
+    const job = await jobOf(id);
+    expect(job).toMatchObject({ state: "failed", error: expect.stringMatching(/went away each time/) });
+    expect(await endsOf("late")).toEqual([{ status: "FAILED", reason: job.error }]);
+  });
+
+  it("by a kill and cancelled then has its run ended, with who cancelled it", async () => {
+    ground = await trainingGround();
+    await addFlights(0.2);
+    const id = await killedInTheMiddle();
+    ground.clock.set(Date.now() + 3600_000);
+    await call(ground.app, "POST", `/api/v1/jobs/${id}/cancel`, { reason: "no longer needed" });
+    expect(await jobOf(id)).toMatchObject({ state: "cancelled" });
+    expect(await endsOf("late")).toMatchObject([
+      { status: "FAILED", reason: expect.stringMatching(/no longer needed/) },
+    ]);
   });
 
   it("by a cancel ends soon, with its run killed and nothing registered, and leaves the process alive", async () => {

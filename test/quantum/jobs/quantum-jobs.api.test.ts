@@ -178,6 +178,29 @@ describe("the life of a quantum job", () => {
     expect(quantum.steps.at(-1)).toMatchObject({ step: "log", status: "failed" });
     expect(quantum.steps.at(-1)?.message).toContain("nowhere");
   });
+
+  it("leaves no run under way when it cannot log to it, and says why on the run", async () => {
+    const here = await quantumGround({}, (tracking) => ({
+      ...tracking,
+      putArtifact: async () => {
+        throw new Error("The artifacts have no room.");
+      },
+    }));
+    try {
+      const body = { language: "qsharp", source: bellSource, log: { experiment: "quantum" } };
+      const submitted = await call(here.app, "POST", "/api/v1/quantum/jobs", body);
+      await here.runner.drain();
+      const { id } = submitted.body as Job;
+      const quantum = (await call(here.app, "GET", `/api/v1/quantum/jobs/${id}`)).body as QuantumJob;
+      expect(quantum).toMatchObject({ status: "succeeded" });
+      expect(quantum.steps.at(-1)).toMatchObject({ step: "log", status: "failed" });
+      const run = await call(here.app, "GET", `/api/2.0/mlflow/runs/get?run_id=${quantum.runId}`);
+      expect(run.body).toMatchObject({ run: { info: { status: "FAILED" } } });
+      expect(JSON.stringify(run.body)).toContain("The artifacts have no room.");
+    } finally {
+      await here.close();
+    }
+  });
 });
 
 describe("a quantum job ends early", () => {

@@ -507,6 +507,100 @@ describe.each(databaseCases())("jobs on $name", ({ open }) => {
     });
   });
 
+  describe("that leave something behind", () => {
+    /** A kind whose work never ends by itself, and that says what it was asked to put right. */
+    const careful = (fault?: () => Error | undefined) => {
+      const asked: { readonly jobId: string; readonly reason: string; readonly state: string }[] = [];
+      const endless = endlessWork();
+      const context: { jobs?: JobGround["jobs"] } = {};
+      const kind = kindOf(endless.run, {
+        maxAttempts: 1,
+        async putRight({ jobId, reason }) {
+          asked.push({ jobId, reason, state: (await context.jobs?.get(jobId))?.state ?? "gone" });
+          const error = fault?.();
+          if (error !== undefined) throw error;
+        },
+      });
+      return { asked, endless, context, kind };
+    };
+    const lost = async (fault?: () => Error | undefined) => {
+      const { asked, endless, context, kind } = careful(fault);
+      const here = await ground(kind);
+      context.jobs = here.jobs;
+      const { id } = await here.jobs.submit(kind, { n: 1 }, { actor: ada });
+      const gone = here.runner();
+      const losing = gone.runOne(id);
+      await endless.started;
+      here.clock.advance(leaseMs + 1);
+      const end = () => {
+        gone.beat();
+        return losing;
+      };
+      return { ...here, asked, id, end };
+    };
+
+    it("are put right before they have ended, when their last worker went away", async () => {
+      const { jobs, asked, id, end, ended } = await lost();
+      await jobs.sweep();
+      const { state, error } = await jobs.get(id);
+      expect(state).toBe("failed");
+      expect(asked).toEqual([{ jobId: id, reason: error, state: "running" }]);
+      await end();
+      expect(ended).toHaveLength(1);
+    });
+
+    it("are put right by a later sweep when the first one could not, and have not ended before", async () => {
+      let isAway = true;
+      const { jobs, asked, id, end } = await lost(() => (isAway ? unavailable("away") : undefined));
+      await jobs.sweep();
+      expect(await jobs.get(id)).toMatchObject({ state: "running" });
+      isAway = false;
+      await jobs.sweep();
+      expect(await jobs.get(id)).toMatchObject({ state: "failed" });
+      expect(asked).toHaveLength(2);
+      await end();
+    });
+
+    it("end all the same when that can never be put right", async () => {
+      const { jobs, id, end } = await lost(() => new Error("a mistake of ours"));
+      await jobs.sweep();
+      expect(await jobs.get(id)).toMatchObject({ state: "failed" });
+      await end();
+    });
+
+    it("are put right when they are cancelled, whether somebody runs them or not", async () => {
+      const { jobs, asked, id, end } = await lost();
+      await jobs.cancel(id, ada, "enough");
+      expect(asked).toMatchObject([{ reason: "Cancelled by Ada: enough" }]);
+      await end();
+      const other = careful();
+      const here = await ground(other.kind);
+      const job = await here.jobs.submit(other.kind, { n: 1 }, { actor: ada });
+      const running = here.runner().runOne(job.id);
+      await other.endless.started;
+      await here.jobs.cancel(job.id, ada, "enough");
+      await running;
+      expect(other.asked).toMatchObject([{ jobId: job.id, reason: "Cancelled by Ada: enough" }]);
+    });
+
+    it("are left alone when they succeed, or are tried again", async () => {
+      const asked: string[] = [];
+      const flaky = kindOf(
+        async ({ attempt }) => {
+          if (attempt === 1) throw new Error("the first time");
+        },
+        { putRight: async ({ reason }) => void asked.push(reason) },
+      );
+      const { jobs, runner, clock } = await ground(flaky);
+      const { id } = await jobs.submit(flaky, { n: 1 }, { actor: ada });
+      await runner().drain();
+      clock.advance(60_000);
+      await runner().drain();
+      expect(await jobs.get(id)).toMatchObject({ state: "succeeded", attempt: 2 });
+      expect(asked).toEqual([]);
+    });
+  });
+
   describe("and messages", () => {
     it("are woken by one message each, sent after the job is stored", async () => {
       const work = kindOf(async () => null);

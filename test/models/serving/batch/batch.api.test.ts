@@ -8,7 +8,7 @@ import { randomSource } from "../../../support/random.ts";
 import { bytesOf, identityModel, linearModel, oneHotModel, sumModel, zipMapModel } from "../models.ts";
 import { type BatchGround, batchGround } from "./batch-ground.ts";
 
-const script = fileURLToPath(new URL("./batch.child.ts", import.meta.url));
+const script = fileURLToPath(new URL("../../../support/one-job.child.ts", import.meta.url));
 const seed = 20260105;
 const random = randomSource(seed).uniform;
 /** Some numbers are missing; times and texts stand beside them. */

@@ -1,6 +1,7 @@
 import { createPlatform } from "../platform.ts";
 import { processConfig } from "../shared/config.ts";
 import { exitCodes } from "../shared/exit-codes.ts";
+import { keepPrivate } from "../shared/private-files.ts";
 import { greeting } from "./greeting.ts";
 import { startServer } from "./server.ts";
 import { stopOnSignals } from "./signals.ts";
@@ -11,6 +12,9 @@ export async function run(): Promise<void> {
   const defaults = process.stdout.isTTY ? { KETLINE_LOG_LEVEL: "warn" } : {};
   try {
     const config = processConfig({}, defaults);
+    // Whatever this process and its children write is for this user alone, also what libraries write.
+    process.umask(0o077);
+    keepPrivate(config.dataDirectory);
     const server = await startServer(await createPlatform(config));
     process.stderr.write(greeting(config, server.url));
     stopOnSignals({

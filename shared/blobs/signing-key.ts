@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, readFile, rm } from "node:fs/promises";
 import path from "node:path";
+import { keepPrivate } from "../private-files.ts";
 import { codeOf, openDirectory, openTemporary, syncDirectory } from "./files/durable-files.ts";
 
 /**
@@ -13,6 +14,7 @@ export async function loadSigningKey(config: {
 }): Promise<string> {
   if (config.signingKey !== undefined) return config.signingKey;
   const file = path.join(config.dataDirectory, "signing-key");
+  keepPrivate(file);
   return (await read(file)) ?? (await create(file));
 }
 

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { flightsBytes } from "../support/flights.ts";
-import { lateFlights } from "../support/late-flights.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { addressOf, wholeLife } from "../support/whole-life.ts";
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const hasStrace = spawnSync("strace", ["-f", "-o", "/dev/null", "true"]).status === 0;
@@ -105,56 +103,4 @@ const changing = /^(creat|mkdir|mkdirat|rename|renameat|renameat2|link|linkat|sy
 
 function isChange(name: string, text: string): boolean {
   return changing.test(name) || (/^open(at)?$/.test(name) && /O_WRONLY|O_RDWR|O_CREAT/.test(text));
-}
-
-async function addressOf(server: ChildProcess): Promise<string> {
-  let said = "";
-  for await (const text of server.stderr ?? []) {
-    said += String(text);
-    const url = /listens on\s+(http:\S+)/.exec(said)?.[1];
-    if (url !== undefined) {
-      server.stderr?.resume();
-      return url;
-    }
-  }
-  throw new Error(`The server did not start: ${said}`);
-}
-
-async function wholeLife(url: string): Promise<void> {
-  const send = async (method: string, target: string, body?: unknown): Promise<Record<string, unknown>> => {
-    const isBytes = body instanceof Uint8Array;
-    const answer = await fetch(url + target, {
-      method,
-      headers: { "content-type": isBytes ? "application/octet-stream" : "application/json" },
-      ...(body === undefined ? {} : { body: isBytes ? Buffer.from(body) : JSON.stringify(body) }),
-    });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${method} ${target} answered ${answer.status}: ${text}`);
-    return JSON.parse(text) as Record<string, unknown>;
-  };
-  const finished = async (id: unknown): Promise<void> => {
-    for (;;) {
-      const job = await send("GET", `/api/v1/jobs/${id}`);
-      if (job.state === "succeeded") return;
-      if (job.state === "failed" || job.state === "cancelled") throw new Error(String(job.error));
-      await sleep(200);
-    }
-  };
-  const flights = await flightsBytes({ share: 0.01, format: "parquet" });
-  const { job } = await send("POST", "/api/v1/datasets/flights/versions?format=parquet", flights);
-  await finished((job as { id: string }).id);
-  const training = await send("POST", "/api/v1/training", { ...lateFlights, registeredModel: "late" });
-  await finished(training.id);
-  const model = (await send("GET", "/v2/models/late")) as {
-    inputs: { name: string; datatype: string }[];
-  };
-  const inputs = model.inputs.map(({ name, datatype }) => ({
-    name,
-    datatype,
-    shape: [1, 1],
-    data: [datatype === "BYTES" ? "x" : 1],
-  }));
-  await send("POST", "/v2/models/late/infer", { inputs });
-  const source = "operation Main() : Result { use q = Qubit(); H(q); return MResetZ(q); }";
-  await send("POST", "/api/v1/quantum/check", { language: "qsharp", source });
 }

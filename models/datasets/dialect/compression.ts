@@ -26,7 +26,12 @@ export async function unpacked(
   const target = path.join(scratchDirectory, "unpacked");
   const unpack = compression === "gzip" ? createGunzip() : createZstdDecompress();
   try {
-    await pipeline(createReadStream(file), unpack, atMost(maxBytes), createWriteStream(target));
+    await pipeline(
+      createReadStream(file),
+      unpack,
+      atMost(maxBytes),
+      createWriteStream(target, { mode: 0o600 }),
+    );
   } catch (error) {
     const isDamaged = error instanceof Error && "code" in error && /^(Z_|ZSTD_)/.test(String(error.code));
     if (isKetlineError(error) || !isDamaged) throw error;

@@ -31,7 +31,7 @@ export async function asUtf8(
   const encoding = await encodingOf(file);
   if (encoding === "utf-8") return { file, encoding };
   const target = path.join(scratchDirectory, "utf-8.csv");
-  await pipeline(Readable.from(decoded(file, encoding)), createWriteStream(target));
+  await pipeline(Readable.from(decoded(file, encoding)), createWriteStream(target, { mode: 0o600 }));
   return { file: target, encoding };
 }
 

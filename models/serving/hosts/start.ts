@@ -30,7 +30,7 @@ const patientPriority = 5;
  * elsewhere only its own reports tell, see `memory-watch.ts`.
  */
 export function startHost({ directory, memoryBytes, isPatient }: HostStart): StartedHost {
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const memoryMiB = Math.ceil(Math.max(memoryBytes, smallestMemoryBytes) / 1024 ** 2);
   const limits = { memoryMiB, heapMiB, youngMiB, cwd: directory };
   const { child, said } = startLimited(new URL("./host.process.ts", import.meta.url), limits);

@@ -122,8 +122,8 @@ async function download(
       }
       const content = await blobs.get(key);
       if (content === null) throw notFound(`The file ${key} of the model is not there any more.`);
-      await mkdir(path.dirname(file), { recursive: true });
-      await pipeline(Readable.fromWeb(content.stream), createWriteStream(file, { flags: "wx" }));
+      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+      await pipeline(Readable.fromWeb(content.stream), createWriteStream(file, { flags: "wx", mode: 0o600 }));
     }
     await rename(partial, folder).catch(async (error: unknown) => {
       // Another process on this disk was first.

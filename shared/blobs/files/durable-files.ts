@@ -65,7 +65,7 @@ export function createDurableTree(root: string): DurableTree {
     if (durable.has(directory)) return;
     await make(path.dirname(directory));
     try {
-      await mkdir(directory);
+      await mkdir(directory, { mode: 0o700 });
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
       if (!(await lstat(directory)).isDirectory()) throw outside();

@@ -16,6 +16,7 @@ import path from "node:path";
 import { type Clock, systemClock } from "../../clock.ts";
 import { checkDisk, diskFault } from "../../disk-condition.ts";
 import { conflict, invalid, type KetlineError, notFound } from "../../errors.ts";
+import { keepPrivate } from "../../private-files.ts";
 import type {
   BlobBody,
   BlobPage,
@@ -71,6 +72,7 @@ export async function createFileStore(options: FileStoreOptions): Promise<BlobSt
   const data = await openDirectory(path.join(directory, "data"));
   const types = await openDirectory(path.join(directory, "types"));
   const incoming = await openDirectory(path.join(directory, "incoming"));
+  for (const folder of [directory, data, types, incoming]) keepPrivate(folder);
   await sweepTemporaries(incoming, Date.now() - abandonedAfterMs);
   const dataTree = createDurableTree(data);
   const typeTree = createDurableTree(types);

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 import SQLite from "better-sqlite3";
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
+import { keepPrivate } from "../../private-files.ts";
 import { cachingStatements } from "../statement-cache.ts";
 import { damagesOf } from "./sqlite-damage.ts";
 import { createSqliteDriver, type SqliteDriverOptions } from "./sqlite-driver.ts";
@@ -53,6 +54,7 @@ function openFile(file: string, lost: SqliteOptions["lost"]): OpenDatabase {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     // For this user alone, as SQLite then makes its log too; and what keeps it from being written says so by its name.
     closeSync(openSync(file, "a", 0o600));
+    for (const one of [file, `${file}-wal`, `${file}-shm`]) keepPrivate(one);
     const wasCutOff = hasLog(file);
     database = new SQLite(file, { timeout: startPatienceMs });
     database.pragma("journal_mode = WAL");

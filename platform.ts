@@ -43,6 +43,7 @@ import {
   jobMigrations,
 } from "./shared/jobs/index.ts";
 import { openMessageQueue, queueMigrations } from "./shared/queues/index.ts";
+import { sweepScratchDirectories } from "./shared/scratch/index.ts";
 import { createLogger, type Logger, startTelemetry } from "./shared/telemetry/index.ts";
 import { version } from "./shared/version.ts";
 
@@ -106,6 +107,9 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     events,
     actorNow: identity.actorNow,
     retentionDays: retention.jobDays,
+  });
+  const swept = sweepScratchDirectories(clock()).catch((error: unknown) => {
+    logger.warn({ err: error }, "directories that killed processes left could not be removed");
   });
   const instanceId = `${hostname()}-${randomUUID().slice(0, 8)}`;
   const runner = createJobRunner({
@@ -201,6 +205,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     async close() {
       await Promise.allSettled(capabilities.map((capability) => capability.close?.()));
       await workers.close();
+      await swept;
       await database.close();
       await telemetry.close();
     },

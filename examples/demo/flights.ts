@@ -1,6 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { inScratchDirectory, quoteText, withDuckDb } from "../../shared/duckdb/index.ts";
+import { quoteText, withDuckDb } from "../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../shared/scratch/index.ts";
 
 /**
  * 3 million US flights of January to June 2001, from the npm package vega-datasets: `date` (a local time to the minute,

@@ -1,2 +1,1 @@
 export { type DuckDb, quoteName, quoteText, withDuckDb } from "./duckdb.ts";
-export { inScratchDirectory } from "./scratch.ts";

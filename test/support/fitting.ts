@@ -4,7 +4,7 @@ import profileFile from "../../models/datasets/profiling/profile.worker.ts";
 import { recipeOf, withRowKey } from "../../models/training/data/recipe.ts";
 import fitModel, { type FitResult } from "../../models/training/fitting/fit.worker.ts";
 import { type Algorithm, TrainingSpec } from "../../models/training/schemas.ts";
-import { inScratchDirectory } from "../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../shared/scratch/index.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 

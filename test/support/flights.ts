@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type FlightsSample, flightsFile, writeFlights } from "../../examples/demo/flights.ts";
-import { inScratchDirectory } from "../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../shared/scratch/index.ts";
 
 export { flightsFile };
 

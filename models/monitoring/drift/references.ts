@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
-import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
 import type { WorkerPool } from "../../../shared/jobs/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 import {
   type ReferenceProfile,
   storedReference,

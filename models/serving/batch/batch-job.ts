@@ -1,8 +1,8 @@
 import path from "node:path";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
-import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { conflict, invalid } from "../../../shared/errors.ts";
 import type { JobContext, JobKind, WorkerPool } from "../../../shared/jobs/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
 import type { ModelFiles } from "../repository/model-files.ts";

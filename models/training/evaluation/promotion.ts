@@ -1,8 +1,8 @@
 import type { BlobStore } from "../../../shared/blobs/index.ts";
-import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
 import { allows } from "../../../shared/identity/index.ts";
 import type { JobContext, WorkerPool } from "../../../shared/jobs/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 import type { Datasets } from "../../datasets/index.ts";
 import type { ModelVersion, Registry } from "../../registry/index.ts";
 import type { CompareResult, CompareTask } from "../comparison/compare.worker.ts";

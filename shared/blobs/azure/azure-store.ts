@@ -1,7 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -23,6 +21,7 @@ import {
 } from "../../azure-storage/calls.ts";
 import type { Clock } from "../../clock.ts";
 import { conflict, invalid, notFound } from "../../errors.ts";
+import { openScratchDirectory } from "../../scratch/index.ts";
 import type {
   BlobBody,
   BlobContent,
@@ -238,10 +237,10 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
   async function localFile(key: string) {
     const content = await get(key);
     if (content === null) throw notFound(`There is no blob "${key}".`);
-    const directory = await mkdtemp(path.join(tmpdir(), "ketline-blob-"));
-    const dispose = () => rm(directory, { recursive: true, force: true });
+    const directory = await openScratchDirectory();
+    const dispose = () => directory[Symbol.asyncDispose]();
     try {
-      const file = path.join(directory, fileName(key.slice(key.lastIndexOf("/") + 1)));
+      const file = path.join(directory.path, fileName(key.slice(key.lastIndexOf("/") + 1)));
       await pipeline(Readable.fromWeb(content.stream), createWriteStream(file, { mode: 0o600 }));
       return { path: file, [Symbol.asyncDispose]: dispose };
     } catch (error) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ProfileResult, ProfileTask } from "../../../models/datasets/profiling/profile.worker.ts";
-import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
 import { createWorkerPool } from "../../../shared/jobs/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 import { flightsFile } from "../../support/flights.ts";
 
 describe("a profile that is cancelled", () => {

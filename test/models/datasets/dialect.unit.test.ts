@@ -3,7 +3,8 @@ import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import profileFile from "../../../models/datasets/profiling/profile.worker.ts";
-import { inScratchDirectory, withDuckDb } from "../../../shared/duckdb/index.ts";
+import { withDuckDb } from "../../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 
 async function read(content: string | Uint8Array, format: "csv" | "jsonl" = "csv") {
   return inScratchDirectory(async (scratchDirectory) => {

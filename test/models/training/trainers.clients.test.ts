@@ -6,7 +6,7 @@ import type { FeatureColumn } from "../../../models/training/data/training-rows.
 import { binaryMetrics, regressionMetrics } from "../../../models/training/evaluation/evaluation.ts";
 import { type Design, fitLinear, type LinearFit, scoresOf } from "../../../models/training/linear/newton.ts";
 import { TrainingSpec } from "../../../models/training/schemas.ts";
-import { inScratchDirectory } from "../../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../../shared/scratch/index.ts";
 import { pythonPath, runPython } from "../../support/python.ts";
 
 interface Study {

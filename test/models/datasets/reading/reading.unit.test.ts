@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import profileFile, { type ProfileResult } from "../../../../models/datasets/profiling/profile.worker.ts";
 import type { ReadOptions } from "../../../../models/datasets/schemas.ts";
-import { inScratchDirectory } from "../../../../shared/duckdb/index.ts";
+import { inScratchDirectory } from "../../../../shared/scratch/index.ts";
 import { flightsFile } from "../../../support/flights.ts";
 
 function read(

@@ -1,0 +1,1 @@
+export { inScratchDirectory, openScratchDirectory, sweepScratchDirectories } from "./scratch.ts";

@@ -55,7 +55,12 @@ export async function checkDisk(what: string, directory: string): Promise<void> 
     const { bavail, bsize } = await statfs(directory);
     if (bavail * bsize >= leastFreeBytes) return;
   } catch (error) {
-    throw diskFault(what, error) ?? unavailable(`${what} cannot be used.`, { cause: error });
+    throw (
+      diskFault(what, error) ?? unavailable(`${what} cannot be used.`, { cause: error, retryAfterSeconds: 5 })
+    );
   }
-  throw insufficient(`${what} is full: its operator has to free space.`, { fault: "ENOSPC" });
+  throw insufficient(`${what} is full: its operator has to free space.`, {
+    fault: "ENOSPC",
+    retryAfterSeconds: 5,
+  });
 }

@@ -121,7 +121,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
     instanceId,
   });
 
-  const ground = { config, database, blobs, jobs, workers, clock, audit, logger, events };
+  const { checkStanding } = identity;
+  const ground = { config, database, blobs, jobs, workers, clock, audit, checkStanding, logger, events };
   const datasets = createDatasets({
     ...ground,
     usedBy: [(doomed) => training.datasetUses(doomed), (doomed) => monitoring.datasetUses(doomed)],

@@ -6,7 +6,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Config } from "../../shared/config.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { invalid, notFound } from "../../shared/errors.ts";
-import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
+import { type Actor, type AuditLog, type CheckStanding, systemActor } from "../../shared/identity/index.ts";
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import { keptSince } from "../../shared/retention.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
@@ -43,6 +43,7 @@ export interface MonitoringOptions {
   readonly jobs: Jobs;
   readonly workers: WorkerPool;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly events: Pick<Events, "driftDetected">;
@@ -112,14 +113,14 @@ const flushEveryMs = 2000;
 const maxMissedMs = 31 * 24 * hourMs;
 
 export function createMonitoring(options: MonitoringOptions): Monitoring {
-  const { database, blobs, jobs, clock, audit, logger, serving } = options;
+  const { database, blobs, jobs, clock, audit, checkStanding, logger, serving } = options;
   const instance = options.instanceId ?? randomUUID().slice(0, 8);
   const results = createResultStore(database);
   const alerts = createAlertStore(database);
   const rollbacks = createRollbackStore(database);
   const labels = createLabelStore(database);
   const monitors = createMonitors({ ...options, store: createMonitorStore(database) });
-  const actions = createActions({ alerts, logger, retrain: options.retrain });
+  const actions = createActions({ alerts, logger, checkStanding, retrain: options.retrain });
   let flushedMs = Number.NEGATIVE_INFINITY;
   const capture = createCapture({
     blobs,
@@ -195,7 +196,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     }
   };
 
-  const watchAll = createWatch({ serving, rollbacks, alerts, clock, logger }, monitors.all);
+  const watchAll = createWatch({ serving, rollbacks, alerts, clock, checkStanding, logger }, monitors.all);
 
   const findAlert = async (id: string): Promise<Alert> => {
     const row = await alerts.alert(id);

@@ -4,7 +4,7 @@ import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { callersFaults } from "../../shared/errors.ts";
-import type { AuditLog } from "../../shared/identity/index.ts";
+import type { AuditLog, CheckStanding } from "../../shared/identity/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createCatalogue } from "./deployments/catalogue.ts";
 import { createDeployments } from "./deployments/deployments.ts";
@@ -33,6 +33,7 @@ export interface ServingOptions {
   readonly models: ModelSource;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   readonly logger: Logger;
   readonly events: Pick<Events, "predictionServed" | "deploymentChanged">;
   /** Of the configuration; files of models are kept in `cache/models` below it. */
@@ -102,6 +103,7 @@ export function createServing(options: ServingOptions): Serving {
     },
     audit,
     clock,
+    checkStanding: options.checkStanding,
     logger,
   });
   return {

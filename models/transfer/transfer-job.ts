@@ -117,12 +117,17 @@ async function transfer(
     );
     context.log(`${open.length} experiments with ${total} runs, ${models.length} registered models.`);
     for (const [planned, pair] of open) {
+      // Whoever began it must be allowed to for as long as it goes on.
+      await context.actorNow();
       await copyLoggedModels(copying, pair);
       await copyRuns(copying, pair);
       if (planned.source.lifecycle_stage === "active") await closeExperiment(copying, planned, pair);
     }
     context.progress(0.95, "copying registered models");
-    for (const model of models) await copyModel(copying, model);
+    for (const model of models) {
+      await context.actorNow();
+      await copyModel(copying, model);
+    }
     // Last: no version can be made of a run in a deleted experiment on every server.
     for (const [planned, pair] of open) {
       if (planned.source.lifecycle_stage !== "active") await closeExperiment(copying, planned, pair);

@@ -52,7 +52,7 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
   async function submit(
     record: JobRecord,
     workspace: QuantumWorkspace,
-    { signal }: JobContext<SubmitBody>,
+    { signal, actorNow }: JobContext<SubmitBody>,
   ): Promise<void> {
     const { submission } = record.stored;
     const program = programOf(submission);
@@ -60,6 +60,8 @@ export function runKind(options: RunOptions): JobKind<SubmitBody, QuantumJob> {
     await record.status("preparing");
     const examined = await examine(record, program, target, simulator, { signal });
     await record.step("submit", async () => {
+      // Hardware costs money: tests and estimates may have taken long.
+      await actorNow();
       const job = await submitOnce(workspace, newJob(record.stored, program, examined, target), signal);
       record.note({ workspaceJob: workspaceJobNote(job) });
       return `Submitted to ${target.id} as ${job.id}.`;

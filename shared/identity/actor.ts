@@ -21,6 +21,16 @@ export function allows(actor: Actor, role: Role): boolean {
   return roles.indexOf(actor.role) >= roles.indexOf(role);
 }
 
+/** Whom the record of a standing order names: a rollout, a monitor, a schedule. */
+export type Author = Pick<Actor, "id" | "name">;
+
+/**
+ * Asked at the deed of a standing order: whether the one who gave it could still do that deed.
+ *
+ * @throws forbidden, in words for the record, when the credential has ended or its role is not enough
+ */
+export type CheckStanding = (author: Author, role: Role) => Promise<void>;
+
 /** What of a request says who is behind it. */
 export interface Caller {
   readonly url: string;

@@ -1,7 +1,9 @@
 export {
   type Actor,
   type AuditLog,
+  type Author,
   allows,
+  type CheckStanding,
   type Identity,
   type Role,
   roles,

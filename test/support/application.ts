@@ -10,6 +10,7 @@ import { type Database, type Migration, openDatabase } from "../../shared/databa
 import { type ApplicationOptions, createApplication } from "../../shared/http/index.ts";
 import {
   type AuditOperations,
+  type CheckStanding,
   createAuditLog,
   createIdentity,
   type IdentityOperations,
@@ -60,6 +61,7 @@ export interface TestGround {
   readonly workers: WorkerPool;
   readonly audit: AuditOperations;
   readonly identity: IdentityOperations;
+  readonly checkStanding: CheckStanding;
   readonly logger: Logger;
   readonly events: Events;
   /** Every line that was logged, parsed. */
@@ -132,6 +134,7 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
     workers,
     audit,
     identity,
+    checkStanding: identity.checkStanding,
     logger,
     events,
     logged,

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../../shared/clock.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
-import { systemActor } from "../../../shared/identity/index.ts";
+import { type CheckStanding, systemActor } from "../../../shared/identity/index.ts";
 import type { Deployment, DeploymentRevision, Serving } from "../../serving/index.ts";
 import type { AlertStore } from "../results/alert-store.ts";
 import type { Alert, Monitor } from "../schemas.ts";
@@ -16,6 +16,7 @@ export interface BakeOptions {
   readonly rollbacks: RollbackStore;
   readonly alerts: Pick<AlertStore, "step" | "pendingActions" | "actionDone" | "resolveSeries">;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   readonly logger: Logger;
 }
 
@@ -202,6 +203,12 @@ async function takeBack(
   const others = today.filter((row) => row.model !== worst.model || row.version !== worst.version);
   if (others.length >= maxRollbacksADay) {
     return finish("refused", `${others.length} rollbacks in 24 hours are enough; a person has to look.`);
+  }
+  try {
+    await options.checkStanding(monitor.updatedBy, "operator");
+  } catch (error) {
+    if (!isKetlineError(error, "forbidden")) throw error;
+    return finish("refused", `${error.message} A person has to look, or save the monitor again.`);
   }
   const claim = await rollbacks.claim({
     deployment: current.deployment,

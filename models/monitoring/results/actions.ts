@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { CheckStanding } from "../../../shared/identity/index.ts";
 import type { Alert, DriftReport, Monitor, Observation, SignalName } from "../schemas.ts";
 import type { AlertStore } from "./alert-store.ts";
 
@@ -21,6 +22,7 @@ export type Retrain = (request: RetrainRequest) => Promise<string>;
 export interface ActionOptions {
   readonly alerts: Pick<AlertStore, "pendingActions" | "actionDone">;
   readonly logger: Logger;
+  readonly checkStanding: CheckStanding;
   readonly retrain?: Retrain | undefined;
 }
 
@@ -29,13 +31,14 @@ export interface Actions {
   perform(monitor: Monitor): Promise<void>;
 }
 
-export function createActions({ alerts, logger, retrain }: ActionOptions): Actions {
+export function createActions({ alerts, logger, checkStanding, retrain }: ActionOptions): Actions {
   const done = (alert: Alert, state: Alert["action"]["state"], detail: string) =>
     alerts.actionDone(alert.id, { kind: alert.action.kind, state, detail });
 
   const startRetraining = async (alert: Alert, monitor: Monitor): Promise<void> => {
     if (retrain === undefined) return done(alert, "skipped", "Nothing here retrains.");
     try {
+      await checkStanding(monitor.updatedBy, "contributor");
       const request = {
         monitor: monitor.name,
         target: monitor.target,

@@ -145,7 +145,7 @@ async function registerOutput(
   context: Context,
   scratchDirectory: string,
 ): Promise<void> {
-  const { jobId, spec, actor, signal } = context;
+  const { jobId, spec, signal } = context;
   context.progress(0.95, "putting the chunks together");
   const chunks = await store.chunks(jobId);
   const target = path.join(scratchDirectory, "predictions.parquet");
@@ -167,6 +167,8 @@ async function registerOutput(
   } finally {
     for (const file of opened) await file[Symbol.asyncDispose]();
   }
+  // Asked now, when the deed is done: hours may have passed since the job was submitted.
+  const actor = await context.actorNow();
   const registered = await datasets.register({
     dataset: spec.output,
     format: "parquet",

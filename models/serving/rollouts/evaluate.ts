@@ -1,5 +1,6 @@
 import type { Clock } from "../../../shared/clock.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
+import type { CheckStanding } from "../../../shared/identity/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import { hasWaitedEnough, missingEvidence, stayEndsMs } from "./deadline.ts";
 import { actorOf, hasMovedOn, type Moves } from "./moves.ts";
@@ -10,10 +11,14 @@ import type { StoredRollout } from "./store.ts";
 /** What the current step has shown so far. */
 export type Judged = Pick<StepEnd, "requests" | "verdicts">;
 
+/** Who may start and move rollouts. */
+export const rolloutRole = "operator";
+
 export interface EvaluationOptions {
   readonly moves: Pick<Moves, "stepTo" | "takeBack" | "pause">;
   readonly judge: (rollout: StoredRollout) => Promise<Judged>;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   /** Told of what a person may want to look at. */
   readonly logger: Pick<Logger, "warn">;
 }
@@ -29,6 +34,7 @@ export function createEvaluation({
   moves,
   judge,
   clock,
+  checkStanding,
   logger,
 }: EvaluationOptions): (rollout: StoredRollout) => Promise<void> {
   const pause = async (rollout: StoredRollout, reason: string) => {
@@ -70,7 +76,10 @@ export function createEvaluation({
     if (missing === null) {
       const sentences = judged.verdicts.map(({ sentence }) => ` ${sentence}`).join("");
       const next = { actor: actorOf(rollout), reason: `Step ${rollout.step} passed.${sentences}` };
-      const stepping = moves.stepTo(rollout, rollout.step + 1, { state: "passed", ...judged }, next);
+      // More traffic is given in the name of who started it; taking it back needs nobody's leave.
+      const stepping = checkStanding(rollout.startedBy, rolloutRole).then(() =>
+        moves.stepTo(rollout, rollout.step + 1, { state: "passed", ...judged }, next),
+      );
       return orPause(rollout, stepping, "It could not go on.");
     }
     if (!hasWaitedEnough(rollout, nowMs)) return;

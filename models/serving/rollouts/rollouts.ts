@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Clock } from "../../../shared/clock.ts";
 import { conflict, isKetlineError, type KetlineError, notFound } from "../../../shared/errors.ts";
 import { decodeCursor, page } from "../../../shared/http/index.ts";
-import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
+import type { Actor, AuditLog, CheckStanding } from "../../../shared/identity/index.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { Deployments } from "../deployments/deployments.ts";
 import type { DeploymentStore } from "../deployments/store.ts";
@@ -50,6 +50,7 @@ export interface RolloutsOptions {
   readonly versionOf: (aliased: Variant | Shadow) => Promise<string>;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   readonly logger: Logger;
 }
 
@@ -59,7 +60,7 @@ const mostTries = 5;
 const Position = z.object({ startedMs: z.number(), id: z.string() });
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
-  const { store, rollouts, deployments, ledger, versionOf, clock, logger } = options;
+  const { store, rollouts, deployments, ledger, versionOf, clock, checkStanding, logger } = options;
   const moves = createMoves(options);
 
   const find = async (deployment: string, id: string) =>
@@ -102,7 +103,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     return { requests: evidence.ours.requests, verdicts: judgeGates(rollout.gates, evidence) };
   };
 
-  const evaluate = createEvaluation({ moves, judge, clock, logger });
+  const evaluate = createEvaluation({ moves, judge, clock, checkStanding, logger });
 
   /** A person means the rollout itself: a step that is taken at the same moment does not stand in the way. */
   const whereverItIs = async (

@@ -30,6 +30,8 @@ export interface Collection {
   readonly spec: GarbageSpec;
   readonly signal: AbortSignal;
   progress(done: number, message: string): void;
+  /** Whether who asked for it may still do so. @throws forbidden */
+  actorNow(): Promise<unknown>;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface Collection {
 export function createCollector(
   context: TrackingContext,
   artifactUses: ArtifactUses,
-  { spec, signal, progress }: Collection,
+  { spec, signal, progress, actorNow }: Collection,
 ) {
   const { blobs } = context;
   const nowMs = context.clock();
@@ -66,6 +68,7 @@ export function createCollector(
       let done = 0;
       for (const kind of ["run", "model"] as const) {
         for await (const page of candidates(kind)) {
+          await actorNow();
           await take(kind, page);
           done += page.length;
           progress(0.8 * Math.min(1, done / Math.max(1, total)), `${done} of ${total} runs and models`);

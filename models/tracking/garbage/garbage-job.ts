@@ -15,8 +15,8 @@ export function garbageJob(
     role: "admin",
     unneeded: async (ids) => ids,
     timeoutMs: 12 * 60 * 60_000,
-    async run({ spec, signal, actor, jobId, log, progress }) {
-      const collector = createCollector(context, artifactUses, { spec, signal, progress });
+    async run({ spec, signal, actor, actorNow, jobId, log, progress }) {
+      const collector = createCollector(context, artifactUses, { spec, signal, progress, actorNow });
       try {
         await collector.run();
       } finally {

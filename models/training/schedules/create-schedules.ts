@@ -3,7 +3,7 @@ import type { Capability } from "../../../shared/capability.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import type { Database } from "../../../shared/database/index.ts";
 import { notFound } from "../../../shared/errors.ts";
-import type { AuditLog } from "../../../shared/identity/index.ts";
+import type { AuditLog, CheckStanding } from "../../../shared/identity/index.ts";
 import type { Jobs } from "../../../shared/jobs/index.ts";
 import type { Datasets } from "../../datasets/index.ts";
 import type { Trainings } from "../create-training.ts";
@@ -20,6 +20,7 @@ export interface TrainingSchedulesOptions {
   readonly datasets: Pick<Datasets, "newestVersion" | "getVersion">;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly checkStanding: CheckStanding;
   readonly logger: Logger;
   /** What follows a promoted version, and how it stands; serving does it. */
   readonly startRollout: StartRollout;

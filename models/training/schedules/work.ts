@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../../shared/clock.ts";
 import { isFinal, isKetlineError } from "../../../shared/errors.ts";
-import { type Actor, systemActor } from "../../../shared/identity/index.ts";
+import { type Actor, type CheckStanding, systemActor } from "../../../shared/identity/index.ts";
 import type { Job, Jobs } from "../../../shared/jobs/index.ts";
 import type { Datasets, DatasetVersion } from "../../datasets/index.ts";
 import type { Trainings } from "../create-training.ts";
@@ -28,6 +28,7 @@ export interface WorkOptions {
   readonly datasets: Pick<Datasets, "newestVersion" | "getVersion">;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly checkStanding: CheckStanding;
   readonly startRollout: StartRollout;
   readonly rollout: (deployment: string, id: string) => Promise<RolloutStatus | null>;
 }
@@ -189,13 +190,15 @@ async function follow(
     return;
   }
   try {
+    const author = JSON.parse(schedule.author) as Actor;
+    await options.checkStanding(author, "operator");
     const id = await options.startRollout({
       ...rollout,
       model: model.name,
       version: model.version,
       key: firing.id,
       reason: `Schedule "${schedule.name}": ${decision.reason}`.slice(0, 1900),
-      actor: JSON.parse(schedule.author) as Actor,
+      actor: author,
     });
     const next = { deployment: rollout.deployment, rollout_id: id };
     await store.update(firing, { ...result, ...next, state: "rolling_out" });

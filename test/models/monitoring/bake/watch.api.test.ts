@@ -3,6 +3,7 @@ import type { Alert } from "../../../../models/monitoring/schemas.ts";
 import type { Prediction } from "../../../../models/serving/index.ts";
 import { systemActor } from "../../../../shared/identity/index.ts";
 import { call } from "../../../support/application.ts";
+import { bearer } from "../../../support/tokens.ts";
 import { closeGrounds, type Ground, ground } from "../ground.ts";
 import { column, prediction } from "../predictions.ts";
 
@@ -88,6 +89,28 @@ describe("a new revision that bakes", () => {
     }
     await minute(made, "2", 0, 0, 2);
     expect(made.serving.rollbacks).toHaveLength(1);
+  });
+
+  it("stays when who set up its monitor may no longer roll back: the alert says why, and a person has to look", async () => {
+    const made = await baking();
+    const issued = await call(made.app, "POST", "/api/v1/tokens", { name: "ben", role: "operator" });
+    const { id, token } = issued.body as { id: string; token: string };
+    const spec = { target: { deployment: "flights" }, ...policy };
+    await call(made.app, "PUT", "/api/v1/monitors/bake", spec, bearer(token));
+    await call(made.app, "DELETE", `/api/v1/tokens/${id}`);
+    await minute(made, "2", 100, 50, 2);
+    expect(made.serving.rollbacks).toEqual([]);
+    const { items } = (await call(made.app, "GET", "/api/v1/alerts")).body as { items: Alert[] };
+    expect(items).toMatchObject([
+      {
+        state: "firing",
+        action: {
+          kind: "rollback",
+          state: "failed",
+          detail: expect.stringContaining('The token "ben" was revoked'),
+        },
+      },
+    ]);
   });
 
   it("has no alert left when its time is over", async () => {

@@ -43,6 +43,7 @@ export function rolloutInstances(database: Database) {
         },
       },
       clock: () => nowMs,
+      checkStanding: async () => undefined,
       events: { deploymentChanged: ({ revision }: { revision: number }) => void changed.push(revision) },
       logger: createLogger(
         { logLevel: "error", codeVersion: "test" },

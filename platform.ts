@@ -96,7 +96,10 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const queue = await openMessageQueue(config.queues, { database, clock });
   const audit = createAuditLog({ database, clock, logger, retentionDays: config.retention.auditDays });
   const identity = createIdentity({ config, database, clock, audit });
-  const workers = createWorkerPool({ threads: config.workerThreads });
+  const workers = createWorkerPool({
+    threads: config.workerThreads,
+    onStartFailure: (reason) => logger.error(reason),
+  });
   const { retention } = config;
   const jobs = createJobs({
     database,
@@ -178,8 +181,8 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
   const ready = async () => {
     await database.check();
     await blobs.check?.();
-    for (const capability of capabilities) {
-      const problem = capability.problem?.();
+    for (const part of [...capabilities, workers]) {
+      const problem = part.problem?.();
       if (problem !== undefined) throw unavailable(problem, { retryAfterSeconds: 5 });
     }
   };

@@ -180,7 +180,8 @@ export function createExecution(
     const message = clip(redactText(cause instanceof Error ? cause.message : String(cause)));
     if (doesNotCount(cause)) {
       // It rests as long as it worked, so that a fault that stays costs half of the time at most.
-      const restMs = Math.min(longestRestMs, Math.max(shortestRestMs, clock() - startedMs));
+      const askedMs = 1000 * (isKetlineError(cause) ? (cause.details.retryAfterSeconds ?? 0) : 0);
+      const restMs = Math.min(longestRestMs, Math.max(shortestRestMs, askedMs, clock() - startedMs));
       record.log(`Attempt ${row.attempt} met a fault that is not its own, and does not count: ${message}`);
       logger.info({ err: cause, restMs }, "an attempt met a fault of the machine");
       return { state: "queued", error: message, dueMs: clock() + restMs, countAttempt: false };

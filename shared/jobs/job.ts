@@ -128,7 +128,7 @@ export interface WorkerPool {
    *
    * @param options.memoryMiB what the process may hold; 1536 by default
    * @throws what the module threw; tooLarge when the memory did not suffice, unsupported when the process ended twice
-   * under the task, unavailable when none can be started
+   * under the task, unavailable, with when to come back, when none starts
    */
   runApart<Task, Result>(
     module: URL,
@@ -139,5 +139,7 @@ export interface WorkerPool {
       readonly memoryMiB?: number;
     },
   ): Promise<Result>;
+  /** Why no thread or no process starts, in words; asking tries to start one when it is time to. */
+  problem(): string | undefined;
   close(): Promise<void>;
 }

@@ -1,1 +1,2 @@
 export { type LimitedProcess, sacrificeFirst, startLimited } from "./limited-process.ts";
+export { createStartGate, type StartGate } from "./start-gate.ts";

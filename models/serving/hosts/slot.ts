@@ -1,4 +1,5 @@
 import { insufficient, KetlineError, timedOut, unavailable } from "../../../shared/errors.ts";
+import { createStartGate, type StartGate } from "../../../shared/processes/index.ts";
 import type { AskOptions, Host, HostsOptions } from "./hosts.ts";
 import type { MemoryWatch, WatchedProcess } from "./memory-watch.ts";
 import type { HostAnswer, HostReady, HostRequest } from "./messages.ts";
@@ -7,8 +8,6 @@ import type { StartedHost } from "./start.ts";
 const maxWaiting = 1000;
 /** Others wait this long behind one that has had its share before it has to make room. */
 const patienceMs = 250;
-const firstPauseMs = 1000;
-const longestPauseMs = 60_000;
 
 interface Task {
   readonly request: HostRequest;
@@ -47,13 +46,12 @@ export class Slot implements Host {
   #ending: KetlineError | undefined;
   #ready = false;
   #closed = false;
-  #failedStarts = 0;
-  #notBeforeMs = 0;
-  #startFailure: string | undefined;
+  readonly #gate: StartGate;
 
   constructor(parts: SlotParts) {
     this.index = parts.index;
     this.#parts = parts;
+    this.#gate = createStartGate({ what: "The process for models", onFailure: parts.onStartFailure });
   }
 
   get generation(): number {
@@ -70,9 +68,8 @@ export class Slot implements Host {
 
   /** Why there is no process; asking tries to start one when it is time to. */
   get problem(): string | undefined {
-    const problem = this.#startFailure;
-    if (problem !== undefined && !this.#closed && !this.running && performance.now() >= this.#notBeforeMs)
-      this.#open();
+    const { problem, isOpen } = this.#gate;
+    if (problem !== undefined && isOpen && !this.#closed && !this.running) this.#open();
     return problem;
   }
 
@@ -82,8 +79,8 @@ export class Slot implements Host {
       const message = `${this.#waiting.length} requests already wait for this model's process.`;
       return Promise.reject(unavailable(message, { retryAfterSeconds: 1 }));
     }
-    if (!this.running && performance.now() < this.#notBeforeMs) return Promise.reject(this.#cannotStart());
     return new Promise((resolve, reject) => {
+      if (!this.running) this.#gate.admit();
       const { timeoutMs, budgetMs, signal } = options;
       const leave = (error: Error) => {
         this.#waiting = this.#waiting.filter((waiting) => waiting !== task);
@@ -200,8 +197,7 @@ export class Slot implements Host {
   #receive(message: HostAnswer | HostReady): void {
     if (message.kind === "ready") {
       this.#ready = true;
-      this.#failedStarts = 0;
-      this.#startFailure = undefined;
+      this.#gate.started();
     } else {
       clearTimeout(this.#budget);
       clearTimeout(this.#share);
@@ -242,25 +238,8 @@ export class Slot implements Host {
   }
 
   #notStarted(why: string, said: string): void {
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failedStarts);
-    this.#failedStarts++;
-    this.#notBeforeMs = performance.now() + pauseMs;
-    const problem = `The process for models does not start (${why})`;
-    if (this.#startFailure === undefined)
-      this.#parts.onStartFailure(`${problem}. It said: ${said || "nothing"}`);
-    this.#startFailure = problem;
-    const cannot = this.#cannotStart();
+    const cannot = this.#gate.failed(why, said);
     for (const waiting of this.#waiting.splice(0)) waiting.settle(cannot);
-  }
-
-  #cannotStart(): KetlineError {
-    const leftMs = Math.max(1, this.#notBeforeMs - performance.now());
-    return unavailable(
-      `${this.#startFailure ?? "The process for models does not start"}; the server's log has its words.`,
-      {
-        retryAfterSeconds: Math.ceil(leftMs / 1000),
-      },
-    );
   }
 
   #end(error: KetlineError): void {

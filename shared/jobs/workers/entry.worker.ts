@@ -11,9 +11,13 @@ export interface WorkerTask {
 
 export type WorkerProgress = readonly [done: number, message: string | undefined];
 
+/** Said before the work, so that nobody takes a thread that died in it for one that does not start. */
+export const begun = "begun";
+
 /** The one entry of every worker thread. */
 export default async function runTask({ module, task, port }: WorkerTask): Promise<WorkerOutcome> {
   try {
+    port.postMessage(begun);
     return await performTask(module, task, (done, message) => {
       port.postMessage([done, message] satisfies WorkerProgress);
     });

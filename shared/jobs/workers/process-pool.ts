@@ -1,12 +1,13 @@
 import { deserialize } from "node:v8";
 import { tooLarge, unavailable, unsupported } from "../../errors.ts";
-import { type LimitedProcess, startLimited } from "../../processes/index.ts";
+import { createStartGate, type LimitedProcess, type StartGate, startLimited } from "../../processes/index.ts";
 import type { WorkerPool } from "../job.ts";
 import type { ProcessMessage, ProcessTask } from "./entry.process.ts";
 import { rebuild, type WorkerOutcome } from "./perform-task.ts";
 
 export interface ProcessPool {
   readonly run: WorkerPool["runApart"];
+  readonly gate: Pick<StartGate, "problem" | "isOpen">;
   /** Ends every process; what runs there is rejected as unavailable. */
   close(): Promise<void>;
 }
@@ -24,7 +25,18 @@ const startWithinMs = 60_000;
  * Processes that do one task at a time and are used again while they are small. At most `count` work at once; further
  * tasks wait in their order.
  */
-export function createProcessPool({ count }: { readonly count: number }): ProcessPool {
+export function createProcessPool({
+  count,
+  onStartFailure: onFailure,
+  nowMs,
+}: {
+  readonly count: number;
+  /** Told once what a process said that did not start. */
+  readonly onStartFailure: (reason: string) => void;
+  readonly nowMs?: () => number;
+}): ProcessPool {
+  const what = "The process for work on strangers' data";
+  const gate = createStartGate({ what, onFailure, ...(nowMs === undefined ? {} : { nowMs }) });
   const idle: Worker[] = [];
   const all = new Set<Worker>();
   const waiting: (() => void)[] = [];
@@ -66,6 +78,7 @@ export function createProcessPool({ count }: { readonly count: number }): Proces
     }
     const worker = openWorker(memoryMiB);
     all.add(worker);
+    worker.ready.then(gate.started, () => {});
     worker.ended.then(() => {
       all.delete(worker);
       const index = idle.indexOf(worker);
@@ -93,12 +106,14 @@ export function createProcessPool({ count }: { readonly count: number }): Proces
   }
 
   return {
+    gate,
     async run<Task, Result>(module: URL, task: Task, options: Options): Promise<Result> {
       const { signal, memoryMiB = defaultMemoryMiB } = options;
       const request: ProcessTask = { module: module.href, task };
       const refuse = () => {
         signal.throwIfAborted();
         if (closed) throw unavailable("The server is stopping; it takes no more work.");
+        gate.admit();
       };
       refuse();
       await turn(signal);
@@ -108,9 +123,10 @@ export function createProcessPool({ count }: { readonly count: number }): Proces
           try {
             return (await attempt(request, options, again)) as Result;
           } catch (error) {
+            if (error instanceof ProcessEnded && !error.started && !signal.aborted && !closed)
+              throw gate.failed(error.how, error.said);
             refuse();
             if (!(error instanceof ProcessEnded)) throw error;
-            if (!error.started) throw notStarted(error);
             if (outOfMemory.test(error.said)) throw tooMuch(memoryMiB, error);
             if (again) throw endedTwice(error);
           }
@@ -145,6 +161,8 @@ class ProcessEnded extends Error {
 
 interface Worker {
   readonly memoryMiB: number;
+  /** Rejects with ProcessEnded when it does not start. */
+  readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   /** @throws ProcessEnded */
   perform(
@@ -193,6 +211,7 @@ function openWorker(memoryMiB: number): Worker {
 
   return {
     memoryMiB,
+    ready: ready.promise,
     ended: ended.promise,
     async perform(request, onProgress) {
       await ready.promise;
@@ -239,11 +258,6 @@ function hold(child: LimitedProcess["child"], how: "ref" | "unref"): void {
   for (const stream of [child.stdout, child.stderr]) {
     if (stream !== null && how in stream) (stream as unknown as Record<typeof how, () => void>)[how]();
   }
-}
-
-function notStarted(ended: ProcessEnded): Error {
-  const message = `A process for this work does not start (${ended.how}).`;
-  return unavailable(message, { retryAfterSeconds: 30, cause: ended });
 }
 
 const outOfMemory = /out of memory|bad_alloc|allocation failed|cannot allocate|failed to allocate/i;

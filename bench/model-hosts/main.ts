@@ -28,7 +28,10 @@ const blobs = await openBlobStore(
 );
 await blobs.put("model/model.onnx", encodeModel(linearModel(new Array(columns).fill(0.5))));
 const version = { name: "linear", version: 1, storageLocation: "bench" };
-const models: Pick<ModelSource, "artifactPrefix"> = { artifactPrefix: async () => "model" };
+const models: Pick<ModelSource, "artifactPrefix" | "manifest"> = {
+  artifactPrefix: async () => "model",
+  manifest: async () => null,
+};
 
 const sessionsWith = (place: string, afterRuns: number): Sessions =>
   createSessions({

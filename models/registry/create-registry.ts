@@ -16,7 +16,7 @@ import { versionRoutes } from "./routes/versions.ts";
 import { readRevision } from "./store/events.ts";
 import { type LoadedModel, loadModels, selectModelNames } from "./store/models.ts";
 import { type LoadedVersion, selectVersionsOfRuns } from "./store/versions.ts";
-import { createVersion, getVersion, listVersions, requireVersion } from "./versions.ts";
+import { createVersion, getVersion, listVersions, manifestOf, requireVersion } from "./versions.ts";
 
 export interface RegistryOptions {
   readonly database: Database;
@@ -95,6 +95,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     async artifactPrefix(name, version) {
       return prefixOf((await requireVersion(storeOf(context), name, version)).storage_location);
     },
+
+    manifest: (name, version) => manifestOf(context, name, version),
 
     refuseFrozen: (key, change) => refuseFrozen(storeOf(context), key, change),
 

@@ -137,4 +137,17 @@ export const registryMigrations: readonly Migration[] = [
       }
     },
   },
+  {
+    name: "0203-registry-manifests",
+    async up(schema) {
+      await sql
+        .raw(
+          `create table registry_manifest (
+            version_uid text primary key,
+            files text not null,
+            taken_ms bigint not null)`,
+        )
+        .execute(schema);
+    },
+  },
 ];

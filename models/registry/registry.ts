@@ -1,7 +1,8 @@
 import type { Capability } from "../../shared/capability.ts";
 import type { Actor } from "../../shared/identity/index.ts";
 
-/** MLflow's registered models, their versions and aliases, and Ketline's history of them. */
+/** MLflow's registered models, their versions and aliases, and Ketline's history of them. */ import type { Manifest } from "./manifest.ts";
+
 export interface Registry extends Capability {
   /** Makes the registered model when there is none of that name. */
   ensureModel(name: string, actor: Actor): Promise<void>;
@@ -34,6 +35,8 @@ export interface Registry extends Capability {
   deleteAlias(name: string, alias: string, change: AliasChange): Promise<boolean>;
   /** Where a version's files lie: a blob key prefix without a trailing slash. @throws notFound, invalid. */
   artifactPrefix(name: string, version: number): Promise<string>;
+  /** What these files were at registration; null where Ketline does not keep them, or none is there. @throws notFound. */
+  manifest(name: string, version: number): Promise<Manifest | null>;
   /**
    * What a version names stays as it is from its registration on.
    *

@@ -1,8 +1,10 @@
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
+import { systemActor } from "../../shared/identity/index.ts";
 import { comparisonsOf, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
 import { frozenPlace } from "./frozen-artifacts.ts";
+import { type Manifest, takeManifest } from "./manifest.ts";
 import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";
 import type { SearchVersions } from "./schemas.ts";
@@ -11,8 +13,10 @@ import { updateModel, versionUid } from "./store/models.ts";
 import type { ModelRow, Stage, Store, VersionRow } from "./store/tables.ts";
 import {
   deleteAlias,
+  findManifest,
   findVersion,
   findVersionTag,
+  insertManifest,
   insertVersion,
   type LoadedVersion,
   loadVersions,
@@ -47,6 +51,8 @@ export async function createVersion(
   await requireModel(storeOf(context), name);
   const isPrompt = tags.findLast(({ key }) => key === promptTag)?.value.toLowerCase() === "true";
   const resolved = await resolveSource(context, { ...version, isPrompt });
+  const storageKey = frozenPlace(resolved.storageLocation);
+  const manifest = storageKey === null ? null : await takeManifest(context.blobs, storageKey);
   const number = await changeRegistry(context, by, async (change) => {
     const model = await requireModel(change, name);
     const number = model.next_version;
@@ -62,13 +68,21 @@ export async function createVersion(
         stage: "None",
         source: resolved.source,
         storage_location: resolved.storageLocation,
-        storage_key: frozenPlace(resolved.storageLocation),
+        storage_key: storageKey,
         run_id: resolved.runId,
         run_link: version.runLink,
         logged_model_id: resolved.loggedModelId,
       },
       tags,
     );
+    if (manifest !== null) {
+      const files = JSON.stringify(manifest);
+      await insertManifest(change, {
+        version_uid: versionUid(model.model_uid, number),
+        files,
+        taken_ms: change.nowMs,
+      });
+    }
     await updateModel(change, model.model_uid, { next_version: number + 1, updated_ms: change.nowMs });
     change.record({
       modelUid: model.model_uid,
@@ -108,6 +122,37 @@ async function requireVersionOf(store: Store, model: ModelRow, version: number):
   const row = await findVersion(store, versionUid(model.model_uid, version));
   if (row === undefined) throw noVersion(model.name, version);
   return row;
+}
+
+/**
+ * What a version's files were when it was registered. One that was registered before there were manifests, or before its
+ * files were there, gets its own now, which the audit log tells.
+ *
+ * @returns null where Ketline does not keep the files, or serves none of them
+ * @throws notFound
+ */
+export async function manifestOf(
+  context: RegistryContext,
+  name: string,
+  version: number,
+): Promise<Manifest | null> {
+  const store = storeOf(context);
+  const row = await requireVersion(store, name, version);
+  if (row.storage_key === null) return null;
+  const known = await findManifest(store, row.version_uid);
+  if (known !== undefined) return JSON.parse(known) as Manifest;
+  const taken = await takeManifest(context.blobs, row.storage_key);
+  if (taken === null) return null;
+  const files = JSON.stringify(taken);
+  await insertManifest(store, { version_uid: row.version_uid, files, taken_ms: context.clock() });
+  await context.audit.record({
+    actor: systemActor("registry"),
+    action: "version.manifest-taken",
+    subject: `model/${name}/${version}`,
+    after: { files: taken.length },
+    reason: "The version had none from its registration.",
+  });
+  return taken;
 }
 
 /** Newest first. @throws notFound for an unknown model. */

@@ -4,7 +4,7 @@ import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { callersFaults } from "../../shared/errors.ts";
-import type { AuditLog, CheckStanding } from "../../shared/identity/index.ts";
+import { type AuditLog, type CheckStanding, systemActor } from "../../shared/identity/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createCatalogue } from "./deployments/catalogue.ts";
 import { createDeployments } from "./deployments/deployments.ts";
@@ -49,7 +49,17 @@ export function createServing(options: ServingOptions): Serving {
   const { database, blobs, models, audit, clock, logger, events } = options;
   const store = createDeploymentStore(database);
   const catalogue = createCatalogue({ store, models, clock, logger });
+  const told = new Set<string>();
   const sessions = createSessions({
+    onChangedFile({ name, version, storageLocation }, reason) {
+      const key = `${name}/${version}@${storageLocation}`;
+      if (told.has(key)) return;
+      told.add(key);
+      logger.error({ model: name, version }, reason);
+      const subject = `model/${name}/${version}`;
+      const entry = { actor: systemActor("serving"), action: "version.files-changed", subject, reason };
+      audit.record(entry).catch((error: unknown) => logger.error({ err: error }, "not in the audit log"));
+    },
     blobs,
     models,
     clock,

@@ -60,6 +60,7 @@ export async function updateModel({ db }: Store, modelUid: string, change: Parti
 /** Removes the model with its versions, tags and aliases. */
 export async function deleteModel({ db }: Store, modelUid: string): Promise<void> {
   const versions = db.selectFrom("registry_version").select("version_uid").where("model_uid", "=", modelUid);
+  await db.deleteFrom("registry_manifest").where("version_uid", "in", versions).execute();
   await db.deleteFrom("registry_version_tag").where("version_uid", "in", versions).execute();
   await db.deleteFrom("registry_version").where("model_uid", "=", modelUid).execute();
   await db.deleteFrom("registry_alias").where("model_uid", "=", modelUid).execute();

@@ -9,6 +9,7 @@ export interface RegistryTables extends WebhookTables {
   registry_model: ModelRow;
   registry_model_tag: { model_uid: string; key: string; value: string };
   registry_version: VersionRow;
+  registry_manifest: { version_uid: string; files: string; taken_ms: number };
   registry_version_tag: { version_uid: string; key: string; value: string };
   registry_alias: { model_uid: string; alias: string; version: number };
   registry_event: EventRow;

@@ -106,7 +106,30 @@ export async function updateVersion(
   await db.updateTable("registry_version").set(change).where("version_uid", "=", versionUid).execute();
 }
 
+/** Of two that are written at once the first one stands. */
+export async function insertManifest(
+  { db }: Store,
+  manifest: { readonly version_uid: string; readonly files: string; readonly taken_ms: number },
+): Promise<void> {
+  await db
+    .insertInto("registry_manifest")
+    .values(manifest)
+    .onConflict((conflict) => conflict.column("version_uid").doNothing())
+    .execute();
+}
+
+/** JSON of the files. */
+export async function findManifest({ db }: Store, versionUid: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("registry_manifest")
+    .select("files")
+    .where("version_uid", "=", versionUid)
+    .executeTakeFirst();
+  return row?.files;
+}
+
 export async function deleteVersion({ db }: Store, versionUid: string): Promise<void> {
+  await db.deleteFrom("registry_manifest").where("version_uid", "=", versionUid).execute();
   await db.deleteFrom("registry_version_tag").where("version_uid", "=", versionUid).execute();
   await db.deleteFrom("registry_version").where("version_uid", "=", versionUid).execute();
 }

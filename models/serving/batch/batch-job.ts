@@ -22,7 +22,7 @@ export interface BatchJobOptions {
   readonly workers: WorkerPool;
   readonly logger: Pick<Logger, "error">;
   readonly datasets: Pick<Datasets, "getVersion" | "withRows" | "register">;
-  readonly models: Pick<ModelSource, "getVersion" | "artifactPrefix">;
+  readonly models: Pick<ModelSource, "getVersion" | "artifactPrefix" | "manifest">;
   readonly files: ModelFiles;
   readonly limits: SessionLimits;
   /** The working directory of the models' processes. */
@@ -100,43 +100,47 @@ async function predictChunks(
     );
   }
   const prefix = await models.artifactPrefix(spec.model, spec.modelVersion);
+  const manifest = await models.manifest(spec.model, spec.modelVersion);
   const follow = progressOf(context, done.length);
   let failedRows = done.reduce((sum, chunk) => sum + chunk.failed_rows, 0);
   await datasets.withRows(version, (file) =>
-    withHostPool({ files, prefix, directory, limits, logger: options.logger, signal }, async (hostPool) => {
-      const { description } = hostPool;
-      const inputColumns = inputColumnsOf(description, version.columns, spec.columns);
-      const errors = spec.maxFailedRows > 0 ? errorColumn : null;
-      const plans = outputPlans(description, spec.keep, errors === null ? [] : [errors]);
-      context.log(
-        `Version ${spec.modelVersion} of ${spec.model} gets ${inputColumns.map(({ name }) => name).join(", ")} of ${spec.rows} rows.`,
-      );
-      await each(left, limits.hosts + 1, signal, async (chunk, chunkSignal) => {
-        const failed = await doChunk(
-          {
-            ...{ workers, blobs, hostPool, file, scratchDirectory, inputColumns, plans },
-            ...{
-              keep: spec.keep,
-              maxFailedRows: spec.maxFailedRows,
-              errorColumn: errors,
-              signal: chunkSignal,
-            },
-          },
-          chunk,
+    withHostPool(
+      { files, prefix, registered: manifest, directory, limits, logger: options.logger, signal },
+      async (hostPool) => {
+        const { description } = hostPool;
+        const inputColumns = inputColumnsOf(description, version.columns, spec.columns);
+        const errors = spec.maxFailedRows > 0 ? errorColumn : null;
+        const plans = outputPlans(description, spec.keep, errors === null ? [] : [errors]);
+        context.log(
+          `Version ${spec.modelVersion} of ${spec.model} gets ${inputColumns.map(({ name }) => name).join(", ")} of ${spec.rows} rows.`,
         );
-        failedRows += failed;
-        if (failedRows > spec.maxFailedRows) {
-          throw invalid(`${failedRows} rows cannot be predicted; maxFailedRows is ${spec.maxFailedRows}.`);
-        }
-        await store.addChunk({
-          job_id: jobId,
-          chunk: chunk.index,
-          blob_key: chunk.blobKey,
-          failed_rows: failed,
+        await each(left, limits.hosts + 1, signal, async (chunk, chunkSignal) => {
+          const failed = await doChunk(
+            {
+              ...{ workers, blobs, hostPool, file, scratchDirectory, inputColumns, plans },
+              ...{
+                keep: spec.keep,
+                maxFailedRows: spec.maxFailedRows,
+                errorColumn: errors,
+                signal: chunkSignal,
+              },
+            },
+            chunk,
+          );
+          failedRows += failed;
+          if (failedRows > spec.maxFailedRows) {
+            throw invalid(`${failedRows} rows cannot be predicted; maxFailedRows is ${spec.maxFailedRows}.`);
+          }
+          await store.addChunk({
+            job_id: jobId,
+            chunk: chunk.index,
+            blob_key: chunk.blobKey,
+            failed_rows: failed,
+          });
+          follow(chunk);
         });
-        follow(chunk);
-      });
-    }),
+      },
+    ),
   );
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "../../../shared/telemetry/index.ts";
 import { createHosts, type Host } from "../hosts/hosts.ts";
 import type { ModelDescription } from "../repository/model.ts";
 import type { ModelFiles } from "../repository/model-files.ts";
+import type { RegisteredFile } from "../repository/model-source.ts";
 import type { SessionLimits } from "../runtime/sessions.ts";
 import type { Tensors } from "../tensors/tensors.ts";
 
@@ -13,10 +14,12 @@ export interface HostPool {
   run(inputs: Tensors): Promise<Tensors>;
 }
 
-export interface CrewOptions {
+export interface HostPoolOptions {
   readonly files: ModelFiles;
   /** Where the model's files lie in the blob store. */
   readonly prefix: string;
+  /** What the files have to be; null where nobody took that down. */
+  readonly registered: readonly RegisteredFile[] | null;
   /** The working directory of the processes. */
   readonly directory: string;
   readonly limits: Pick<SessionLimits, "hosts" | "maxBytes" | "maxModelBytes" | "maxNodes" | "loadTimeoutMs">;
@@ -30,10 +33,10 @@ const key = "batch";
 
 /** Starts the processes for the time of `work` and ends them afterwards, also in the middle when the signal aborts. */
 export function withHostPool<Result>(
-  { files, prefix, directory, limits, logger, signal }: CrewOptions,
+  { files, prefix, registered, directory, limits, logger, signal }: HostPoolOptions,
   work: (hostPool: HostPool) => Promise<Result>,
 ): Promise<Result> {
-  return files.withFolder(prefix, async (folder) => {
+  return files.withFolder(prefix, registered, async (folder) => {
     signal.throwIfAborted();
     const hosts = createHosts({
       count: limits.hosts,

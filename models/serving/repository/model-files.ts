@@ -1,11 +1,12 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
-import { invalid, notFound, tooLarge } from "../../../shared/errors.ts";
+import { conflict, invalid, notFound, tooLarge } from "../../../shared/errors.ts";
+import type { RegisteredFile } from "./model-source.ts";
 
 /** The files of model versions on the local disk, where ONNX Runtime can read them. */
 export interface ModelFiles {
@@ -13,10 +14,13 @@ export interface ModelFiles {
    * Makes a version's files available and keeps them from being cleared away until `use` is done.
    *
    * @param prefix where they lie in the blob store, or the key of a single file
-   * @throws notFound when nothing lies there; tooLarge past the limit; invalid for a path that would leave the folder
+   * @param registered what they have to be; null where nobody took that down
+   * @throws notFound when nothing lies there; tooLarge past the limit; invalid for a path that would leave the folder;
+   *   conflict for a file that is not as it was registered
    */
   withFolder<Result>(
     prefix: string,
+    registered: readonly RegisteredFile[] | null,
     use: (directory: string, sizeBytes: number) => Promise<Result>,
   ): Promise<Result>;
 }
@@ -36,25 +40,30 @@ export function createModelFiles(options: ModelFilesOptions): ModelFiles {
   const inUse = new Map<string, number>();
   let cache: Promise<Map<string, number>> | undefined;
 
-  const ensure = async (name: string, prefix: string, files: readonly BlobStat[]) => {
+  const ensure = async (
+    name: string,
+    prefix: string,
+    files: readonly BlobStat[],
+    registered: readonly RegisteredFile[] | null,
+  ) => {
     cache ??= readCache(directory);
     const sizes = await cache;
     const folder = path.join(directory, name);
     if (await exists(folder)) await utimes(folder, new Date(), new Date());
-    else await download(blobs, folder, prefix, files);
+    else await download(blobs, folder, prefix, files, registered);
     sizes.delete(name);
     sizes.set(name, sizeOf(files));
     await clearAway(options, sizes, inUse);
   };
   return {
-    async withFolder(prefix, use) {
+    async withFolder(prefix, registered, use) {
       const files = await filesOf(blobs, prefix, options.maxVersionBytes);
       const name = fingerprint(prefix, files);
       inUse.set(name, (inUse.get(name) ?? 0) + 1);
       try {
         let ready = pending.get(name);
         if (ready === undefined) {
-          ready = ensure(name, prefix, files).finally(() => pending.delete(name));
+          ready = ensure(name, prefix, files, registered).finally(() => pending.delete(name));
           pending.set(name, ready);
         }
         await ready;
@@ -111,7 +120,9 @@ async function download(
   folder: string,
   prefix: string,
   files: readonly BlobStat[],
+  registered: readonly RegisteredFile[] | null,
 ): Promise<void> {
+  const expected = registered === null ? null : new Map(registered.map((file) => [file.path, file.sha256]));
   const partial = `${folder}.${randomUUID()}.partial`;
   try {
     for (const { key } of files) {
@@ -123,8 +134,18 @@ async function download(
       const content = await blobs.get(key);
       if (content === null) throw notFound(`The file ${key} of the model is not there any more.`);
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-      await pipeline(Readable.fromWeb(content.stream), createWriteStream(file, { flags: "wx", mode: 0o600 }));
+      const hash = createHash("sha256");
+      await pipeline(
+        Readable.fromWeb(content.stream),
+        hashing(hash),
+        createWriteStream(file, { flags: "wx", mode: 0o600 }),
+      );
+      if (expected === null) continue;
+      if (expected.get(relative) !== hash.digest("hex")) throw changed(relative, expected.has(relative));
+      expected.delete(relative);
     }
+    const [missing] = expected?.keys() ?? [];
+    if (missing !== undefined) throw changed(missing, false);
     await rename(partial, folder).catch(async (error: unknown) => {
       // Another process on this disk was first.
       if (!(await exists(folder))) throw error;
@@ -182,4 +203,26 @@ async function folderBytes(folder: string): Promise<number> {
 
 async function exists(folder: string): Promise<boolean> {
   return (await stat(folder).catch(() => null))?.isDirectory() === true;
+}
+
+/** Told apart from other conflicts by this code. */
+export const changedFileCode = "REGISTERED_FILE_CHANGED";
+
+function changed(file: string, wasRegistered: boolean) {
+  const how = wasRegistered
+    ? "has other bytes than were registered"
+    : "is not among the files that were registered, or gone";
+  return conflict(
+    `The file "${file}" ${how}. Put back what was registered, or register the model as a new version.`,
+    { code: changedFileCode },
+  );
+}
+
+function hashing(hash: Hash) {
+  return async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
 }

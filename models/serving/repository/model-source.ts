@@ -14,6 +14,15 @@ export interface ModelSource {
   listVersions(name: string): Promise<readonly ServableVersion[]>;
   /** Where a version's files lie: a blob key prefix without a trailing slash. @throws notFound, invalid */
   artifactPrefix(name: string, version: number): Promise<string>;
+  /** What these files were when the version was registered; null where nobody took that down. @throws notFound */
+  manifest(name: string, version: number): Promise<readonly RegisteredFile[] | null>;
+}
+
+export interface RegisteredFile {
+  /** Below the prefix; the file's own name where the version is a single file. */
+  readonly path: string;
+  /** Lower-case hexadecimal. */
+  readonly sha256: string;
 }
 
 /** A registered version. */

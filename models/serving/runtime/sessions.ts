@@ -2,6 +2,7 @@ import path from "node:path";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import {
+  conflict,
   insufficient,
   invalid,
   isKetlineError,
@@ -11,7 +12,7 @@ import {
 import type { Logger } from "../../../shared/telemetry/index.ts";
 import type { AskOptions } from "../hosts/hosts.ts";
 import { createLanes, moveAside } from "../hosts/lanes.ts";
-import { createModelFiles } from "../repository/model-files.ts";
+import { changedFileCode, createModelFiles } from "../repository/model-files.ts";
 import type { ModelSource, ServableVersion } from "../repository/model-source.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { inTime } from "./in-time.ts";
@@ -83,7 +84,9 @@ export const defaultSessionLimits: SessionLimits = {
 
 export interface SessionsOptions {
   readonly blobs: BlobStore;
-  readonly models: Pick<ModelSource, "artifactPrefix">;
+  readonly models: Pick<ModelSource, "artifactPrefix" | "manifest">;
+  /** Told of a version whose files are not what was registered. */
+  readonly onChangedFile?: ((version: ServableVersion, reason: string) => void) | undefined;
   /** On the local disk, for the files of models. */
   readonly directory: string;
   readonly clock: Clock;
@@ -175,7 +178,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     };
     try {
       const prefix = await models.artifactPrefix(version.name, version.version);
-      return await files.withFolder(prefix, async (modelDirectory, sizeBytes) => {
+      const registered = await models.manifest(version.name, version.version);
+      return await files.withFolder(prefix, registered, async (modelDirectory, sizeBytes) => {
         // Reading a large file takes a while by itself.
         if (onlyKnownCost && sizeBytes > limits.inlineRule.maxFileBytes) return undefined;
         const record = lanes.record(key);
@@ -203,6 +207,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       });
     } catch (error) {
       const failure = cannotServe(version, error);
+      if (isChangedFile(failure)) options.onChangedFile?.(version, String(failure));
       const isFinal = isKetlineError(failure, "invalid") || isKetlineError(failure, "insufficient");
       if (isFinal) quarantine.refuse(key, failure);
       throw failure;
@@ -284,8 +289,16 @@ function takesTooMuch(neededBytes: number, maxBytes: number): KetlineError {
 }
 
 /** What is wrong with a version is no server error: the same request cannot succeed until the version changes. */
+function isChangedFile(error: unknown): boolean {
+  return isKetlineError(error, "conflict") && error.details.code === changedFileCode;
+}
+
 function cannotServe(version: ServableVersion, error: unknown): unknown {
   if (!isKetlineError(error)) return error;
+  if (isChangedFile(error)) {
+    const because = `Version ${version.version} of "${version.name}" is not served: ${error.message}`;
+    return conflict(because, { ...error.details, cause: error });
+  }
   const isFault = ["invalid", "too_large", "unsupported", "not_found", "timeout", "insufficient"].includes(
     error.kind,
   );

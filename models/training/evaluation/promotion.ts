@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import type { BlobStore } from "../../../shared/blobs/index.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
 import { allows } from "../../../shared/identity/index.ts";
@@ -13,7 +15,7 @@ export interface PromotionOptions {
   readonly blobs: BlobStore;
   readonly workers: WorkerPool;
   readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
-  readonly registry: Pick<Registry, "getByAlias" | "setAlias" | "artifactPrefix">;
+  readonly registry: Pick<Registry, "getByAlias" | "setAlias" | "artifactPrefix" | "manifest">;
 }
 
 export interface Challenger {
@@ -27,6 +29,8 @@ export interface Challenger {
 
 /** As for the route that moves an alias. */
 const aliasRole = "operator";
+
+const modelFile = "model.onnx";
 
 /** Others may move the alias while models are compared; then the comparison is made again, so many times. */
 const mostTries = 5;
@@ -87,6 +91,11 @@ async function compare(
   }
   const championFile = await blobs.localFile(key);
   try {
+    const manifest = await registry.manifest(champion.name, champion.version);
+    const registered = manifest?.find(({ path }) => path === modelFile);
+    if (manifest !== null && registered?.sha256 !== (await sha256Of(championFile.path))) {
+      return { kind: "incomparable", reason: "its model.onnx has other bytes than were registered" };
+    }
     return await datasets.withRows(spec, (file) =>
       withChampionRows(datasets, champion, (championRows) =>
         inScratchDirectory((scratchDirectory) =>
@@ -132,13 +141,19 @@ async function foundOrNull<Found>(finding: Promise<Found>): Promise<Found | null
   }
 }
 
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const bytes of createReadStream(file)) hash.update(bytes);
+  return hash.digest("hex");
+}
+
 /** Null for a version whose files Ketline does not keep. */
 async function modelKey(
   registry: Pick<Registry, "artifactPrefix">,
   { name, version }: ModelVersion,
 ): Promise<string | null> {
   try {
-    return `${await registry.artifactPrefix(name, version)}/model.onnx`;
+    return `${await registry.artifactPrefix(name, version)}/${modelFile}`;
   } catch (error) {
     if (isKetlineError(error, "invalid") || isKetlineError(error, "not_found")) return null;
     throw error;

@@ -28,7 +28,13 @@ export interface FitJobOptions {
   >;
   readonly registry: Pick<
     Registry,
-    "ensureModel" | "createVersion" | "listVersions" | "getByAlias" | "setAlias" | "artifactPrefix"
+    | "ensureModel"
+    | "createVersion"
+    | "listVersions"
+    | "getByAlias"
+    | "setAlias"
+    | "artifactPrefix"
+    | "manifest"
   >;
   readonly clock: Clock;
   readonly config: Pick<Config, "codeVersion">;

@@ -121,6 +121,7 @@ function testModels(blobs: BlobStore): TestModels {
       return { items: [...versions].map(([name, all]) => ({ name, newestVersion: all.length })) };
     },
     artifactPrefix: async (name, version) => `models/${name}/${version}/files`,
+    manifest: async () => null,
     revision: async () => revision,
   };
 }

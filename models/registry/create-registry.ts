@@ -7,7 +7,7 @@ import type { AuditLog } from "../../shared/identity/index.ts";
 import { prefixOf, type Tracking } from "../tracking/index.ts";
 import { deleteAlias, findByAlias, setAlias } from "./aliases.ts";
 import { type RegistryContext, storeOf } from "./context.ts";
-import { refuseFrozen } from "./frozen-artifacts.ts";
+import { refuseFrozen } from "./files/frozen-artifacts.ts";
 import { ensureModel } from "./models.ts";
 import type { ModelSummary, ModelVersion, Registry } from "./registry.ts";
 import { historyRoutes } from "./routes/history.ts";

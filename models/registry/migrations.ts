@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
-import { frozenPlace } from "./frozen-artifacts.ts";
+import { frozenPlace } from "./files/frozen-artifacts.ts";
 
 /**
  * A registered model has an id of its own (`model_uid`) beside its name, so that renaming it is one row and its history

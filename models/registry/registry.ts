@@ -1,7 +1,7 @@
 import type { Capability } from "../../shared/capability.ts";
 import type { Actor } from "../../shared/identity/index.ts";
 
-/** MLflow's registered models, their versions and aliases, and Ketline's history of them. */ import type { Manifest } from "./manifest.ts";
+/** MLflow's registered models, their versions and aliases, and Ketline's history of them. */ import type { Manifest } from "./files/manifest.ts";
 
 export interface Registry extends Capability {
   /** Makes the registered model when there is none of that name. */

@@ -3,12 +3,12 @@ import { invalid, notFound } from "../../shared/errors.ts";
 import { systemActor } from "../../shared/identity/index.ts";
 import { comparisonsOf, loadPage, orderOf } from "../../shared/mlflow/index.ts";
 import { type Change, type ChangeBy, changeRegistry, type RegistryContext, storeOf } from "./context.ts";
-import { frozenPlace } from "./frozen-artifacts.ts";
-import { type Manifest, takeManifest } from "./manifest.ts";
+import { frozenPlace } from "./files/frozen-artifacts.ts";
+import { type Manifest, takeManifest } from "./files/manifest.ts";
+import { resolveSource } from "./files/sources.ts";
 import { asksForPrompts, getModel, requireModel, type Tag } from "./models.ts";
 import { checkModelName, checkTag, stageOf } from "./names.ts";
 import type { SearchVersions } from "./schemas.ts";
-import { resolveSource } from "./sources.ts";
 import { updateModel, versionUid } from "./store/models.ts";
 import type { ModelRow, Stage, Store, VersionRow } from "./store/tables.ts";
 import {

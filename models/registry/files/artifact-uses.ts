@@ -1,5 +1,5 @@
-import type { ArtifactUses } from "../tracking/index.ts";
-import type { Registry } from "./registry.ts";
+import type { ArtifactUses } from "../../tracking/index.ts";
+import type { Registry } from "../registry.ts";
 
 /**
  * The artifacts that registered model versions are made of, for those who clean up.

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { conflict } from "../../shared/errors.ts";
-import { prefixOf } from "../tracking/index.ts";
-import type { Store } from "./store/tables.ts";
+import { conflict } from "../../../shared/errors.ts";
+import { prefixOf } from "../../tracking/index.ts";
+import type { Store } from "../store/tables.ts";
 
 /** What somebody wants to do at a blob key: write that one blob, or remove it and all that lies below it. */
 export type ArtifactChange = "write" | "delete";

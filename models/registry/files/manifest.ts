@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { BlobStat, BlobStore } from "../../shared/blobs/index.ts";
+import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
 
 /** One file of a version as it was when the version was registered. */
 export interface ManifestFile {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRegistry, type Registry, registryMigrations } from "../../../models/registry/index.ts";
-import { createTracking, trackingMigrations } from "../../../models/tracking/index.ts";
-import { createBlobEndpoint, createBlobLinks } from "../../../shared/blobs/index.ts";
-import { call, type TestApplication, testGround, testSigningKey } from "../../support/application.ts";
-import { bearer, createTokenFor, testAdminToken } from "../../support/tokens.ts";
+import { createRegistry, type Registry, registryMigrations } from "../../../../models/registry/index.ts";
+import { createTracking, trackingMigrations } from "../../../../models/tracking/index.ts";
+import { createBlobEndpoint, createBlobLinks } from "../../../../shared/blobs/index.ts";
+import { call, type TestApplication, testGround, testSigningKey } from "../../../support/application.ts";
+import { bearer, createTokenFor, testAdminToken } from "../../../support/tokens.ts";
 
 const artifacts = "/api/2.0/mlflow-artifacts/artifacts";
 const baseUrl = "http://ketline.test";

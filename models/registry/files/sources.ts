@@ -1,9 +1,9 @@
-import { invalid } from "../../shared/errors.ts";
-import { prefixOf } from "../tracking/index.ts";
-import { type RegistryContext, storeOf } from "./context.ts";
-import { requireModel } from "./models.ts";
-import type { VersionRow } from "./store/tables.ts";
-import { findAlias, selectVersions } from "./store/versions.ts";
+import { invalid } from "../../../shared/errors.ts";
+import { prefixOf } from "../../tracking/index.ts";
+import { type RegistryContext, storeOf } from "../context.ts";
+import { requireModel } from "../models.ts";
+import type { VersionRow } from "../store/tables.ts";
+import { findAlias, selectVersions } from "../store/versions.ts";
 
 /** Where a new version's files come from, resolved once and for all. */
 export interface ResolvedSource {

@@ -134,7 +134,10 @@ describe("a transfer that is ended in the middle", () => {
         let left = attempt * 9;
         servers.line.intercept = async (request) => {
           if (left-- > 0) return undefined;
-          if (left === -1) await servers.there.app.fetch(request.clone() as Request);
+          if (left === -1) {
+            const answer = await servers.there.app.fetch(request.clone() as Request);
+            await answer.body?.cancel();
+          }
           throw new TypeError("the line broke");
         };
         const { id } = await servers.start({ direction });

@@ -15,6 +15,7 @@ const project = (name: string, testTimeoutMs: number) => ({
 
 export default defineConfig({
   test: {
+    maxConcurrency: 2, // of tests that say they may run beside each other: those that mostly wait
     projects: [
       project("unit", 30_000),
       project("api", 60_000),

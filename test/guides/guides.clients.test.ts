@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GuideSession, hasCurl, openGuideSession } from "../support/guide-session.ts";
-import { guideNames, outputDiffers, readGuide } from "../support/guides.ts";
+import { describe, it } from "vitest";
+import { hasCurl, runGuide } from "../support/guide-session.ts";
+import { guideNames, readGuide } from "../support/guides.ts";
 import { pythonPath } from "../support/python.ts";
 
 const python = hasCurl() ? pythonPath() : undefined;
@@ -9,18 +9,6 @@ const guides = guideNames()
   .filter(({ blocks }) => blocks.some(({ language }) => language === "python"));
 
 /** Pages with Python, whole, with the stock clients of test/clients/requirements.txt. */
-describe.skipIf(python === undefined).each(guides)("the guide $name", ({ blocks }) => {
-  let session: GuideSession;
-  beforeAll(async () => {
-    session = await openGuideSession({ python: python! });
-  });
-  afterAll(() => session?.close());
-
-  it.each(blocks.map((block) => [block.line, block] as const))(
-    "keeps its word in line %d",
-    async (_, block) => {
-      const printed = await session.run(block);
-      expect(block.output === undefined ? undefined : outputDiffers(block.output, printed)).toBeUndefined();
-    },
-  );
+describe.skipIf(python === undefined)("the Python of guides", () => {
+  it.each(guides)("$name keeps its word", ({ name, blocks }) => runGuide(name, blocks, { python: python! }));
 });

@@ -43,6 +43,8 @@ describe("what a page says is printed", () => {
     expect(text("run … is done", "run 17 is done\n")).toBe(true);
     expect(text("run … is done", "run 17 is not")).toBe(false);
     expect(text("a\n…\nd", "a\nb\nc\nd")).toBe(true);
+    expect(text("a\n…\nd", "a\nd")).toBe(true);
+    expect(text("a\n…", "a\nb\nc")).toBe(true);
     expect(text("a.c", "abc")).toBe(false);
     expect(text("a", "a\nb")).toBe(false);
   });

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
 import { type ServerProcess, startServerProcess } from "../durability/server-process.ts";
-import type { GuideBlock } from "./guides.ts";
+import { type GuideBlock, outputDiffers } from "./guides.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const root = path.dirname(path.dirname(import.meta.dirname));
@@ -24,6 +24,27 @@ export function hasCurl(): boolean {
   if (process.env.CI === "true") throw new Error(message);
   console.warn(message);
   return false;
+}
+
+/** Runs blocks of a page in order. @throws Error that names the line which does not keep its word */
+export async function runGuide(
+  name: string,
+  blocks: readonly GuideBlock[],
+  options: { readonly python?: string } = {},
+): Promise<void> {
+  const session = await openGuideSession(options);
+  try {
+    for (const block of blocks) {
+      const at = `docs/guides/${name}.md, line ${block.line}`;
+      const printed = await session.run(block).catch((error: Error) => {
+        throw new Error(`${at}: ${error.message}`);
+      });
+      const differs = block.output === undefined ? undefined : outputDiffers(block.output, printed);
+      if (differs !== undefined) throw new Error(`${at}: ${differs}`);
+    }
+  } finally {
+    await session.close();
+  }
 }
 
 /**
@@ -86,12 +107,12 @@ export async function openGuideSession(options: { readonly python?: string } = {
           : // In the shell itself, where a failed command ends a block at once, as `set -e` would.
             `trap 'kept=$?; trap - ERR; return $kept 2>/dev/null' ERR; set -o pipefail
              source ${file} </dev/null >${file}.out 2>${file}.err; code=$?; trap - ERR; echo $code\n`;
-      const code_ = await answerOf(child, line, file);
+      const exitCode = await answerOf(child, line, file);
       const [printed, complained] = await Promise.all(
         [".out", ".err"].map((ending) => readFile(file + ending, "utf8").catch(() => "")),
       );
       const said = `${printed}\n${complained}`;
-      if (fails === (code_ === 0)) throw new Error(`It ended with ${code_}:\n${said}`);
+      if (fails === (exitCode === 0)) throw new Error(`It ended with ${exitCode}:\n${said}`);
       return printed ?? "";
     },
     async close() {
@@ -112,13 +133,13 @@ export async function openGuideSession(options: { readonly python?: string } = {
 async function answerOf(child: ChildProcess, line: string, file: string): Promise<number> {
   const waiting = new AbortController();
   const limit = setTimeout(() => waiting.abort(), longestBlockMs);
+  let answer: unknown;
   try {
     child.stdin?.write(line);
-    const [answer] = await Promise.race([
+    [answer] = await Promise.race([
       once(child.stdout!, "data", { signal: waiting.signal }),
       once(child, "exit", { signal: waiting.signal }).then(([code]) => [code ?? 1]),
     ]);
-    return Number(answer);
   } catch {
     const so = await readFile(`${file}.out`, "utf8").catch(() => "");
     throw new Error(`It took more than ${longestBlockMs / 1000} s. So far it printed:\n${so}`);
@@ -126,6 +147,13 @@ async function answerOf(child: ChildProcess, line: string, file: string): Promis
     clearTimeout(limit);
     waiting.abort();
   }
+  return exitCodeIn(String(answer));
+}
+
+/** @throws Error when something else has spoken where the answer was expected */
+function exitCodeIn(answer: string): number {
+  if (!/^\d+\s*$/.test(answer)) throw new Error(`This is no exit code: ${answer}`);
+  return Number(answer);
 }
 
 async function freePort(): Promise<number> {

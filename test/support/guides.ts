@@ -3,6 +3,9 @@ import path from "node:path";
 
 const directory = path.join(path.dirname(path.dirname(import.meta.dirname)), "docs", "guides");
 
+/** Stands for what varies. */
+const rest = "…";
+
 /** What a reader of a guide is asked to run, and what the page says comes of it. */
 export interface GuideBlock {
   readonly language: "sh" | "python";
@@ -97,23 +100,16 @@ export function outputDiffers({ kind, text }: GuideOutput, printed: string): str
   const pattern = text
     .trim()
     .split("\n")
-    .map((line) =>
-      line.trim() === "…"
-        ? "[^]*?"
-        : line
-            .trimEnd()
-            .split("…")
-            .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-            .join(".*"),
-    )
-    .join("\n");
+    .map((line) => {
+      if (line.trim() === rest) return "(?:.*\\n)*?";
+      const parts = line.trimEnd().split(rest);
+      return `${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}\\n`;
+    })
+    .join("");
   const lines = printed.trim().split("\n");
-  return new RegExp(`^${pattern}$`).test(lines.map((line) => line.trimEnd()).join("\n"))
-    ? undefined
-    : differs;
+  const isSame = new RegExp(`^${pattern}$`).test(lines.map((line) => `${line.trimEnd()}\n`).join(""));
+  return isSame ? undefined : differs;
 }
-
-const rest = "…";
 
 /** Makes JSON of a page's JSON: a bare … becomes the value "…", or the member "…" of an object. */
 function quoteEllipses(text: string): string {

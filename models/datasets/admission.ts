@@ -24,6 +24,8 @@ export interface Arrival {
   readonly format: Format;
   readonly options: ReadOptions;
   readonly actor: Actor;
+  /** The job that has it, and is to read the version. */
+  readonly jobId?: string;
 }
 
 export type Admit = (arrival: Arrival, signal?: AbortSignal) => Promise<VersionRow>;
@@ -74,6 +76,8 @@ export function createAdmission({ store, blobs, clock, audit, maxUploadBytes }: 
       known?.state === "pending" || known?.state === "ready"
         ? known
         : await addVersion(arrival, version, sizeBytes, signal);
+    // Before the arrival goes: another attempt of the job finds one or the other.
+    if (arrival.jobId !== undefined) await store.setJob(row.dataset, row.version, arrival.jobId);
     await blobs.delete(arrival.key);
     return row;
   };

@@ -4,7 +4,7 @@ import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Database } from "../../shared/database/index.ts";
 import { conflict, invalid, notFound, preconditionFailed } from "../../shared/errors.ts";
-import type { Actor, AuditLog } from "../../shared/identity/index.ts";
+import { type Actor, type AuditLog, systemActor } from "../../shared/identity/index.ts";
 import type { Job, JobOperations, Jobs, SubmitOptions, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Events, Logger } from "../../shared/telemetry/index.ts";
 import { createAdmission } from "./admission.ts";
@@ -114,6 +114,8 @@ export interface StartedUpload {
 
 const uploadMs = 6 * 3600_000;
 const downloadMs = 15 * 60_000;
+/** Longer than any request is between a version and its job. */
+const unreadMs = 10 * 60_000;
 /** A completed upload is kept so long for its job, which may have to wait and to try again. */
 const adoptionMs = 7 * 24 * 3600_000;
 
@@ -208,6 +210,10 @@ export function createDatasets(options: DatasetsOptions): Datasets {
             await store.deleteUpload(upload.id);
           }
           await sweepIncoming(blobs, nowMs - adoptionMs - uploadMs);
+          // Their process ended after it wrote them and before it asked for their profile.
+          for (const row of await store.withoutJob(nowMs - unreadMs, 1000)) {
+            await ensureProfiling(row, systemActor("datasets-sweep"));
+          }
         },
       },
       { name: "datasets-garbage", schedule: "0 53 * * * *", run: deletions.removeGarbage },

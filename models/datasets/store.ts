@@ -139,6 +139,7 @@ export function createDatasetStore(database: Database) {
             blob_key: reading.blobKey,
             rows_key: null,
             profile_key: null,
+            job_id: null,
           })
           .where("dataset", "=", row.dataset)
           .where("version", "=", row.version)
@@ -181,6 +182,18 @@ export function createDatasetStore(database: Database) {
         .where("version", "=", version)
         .execute();
     },
+
+    /** Pending versions from before a moment that no job will read. */
+    withoutJob: (beforeMs: number, limit: number) =>
+      tables()
+        .selectFrom("dataset_version")
+        .selectAll()
+        .where("state", "=", "pending")
+        .where("job_id", "is", null)
+        .where("created_ms", "<", beforeMs)
+        .orderBy("created_ms")
+        .limit(limit)
+        .execute(),
 
     getVersionOfJob: (dataset: string, jobId: string) =>
       tables()

@@ -80,8 +80,12 @@ async function versionRow(options: ProfileJobOptions, context: JobContext<Profil
     return row;
   }
   const admitted = await options.store.getVersionOfJob(spec.dataset, context.jobId);
-  if (admitted !== undefined) return admitted;
   const upload = await options.store.getUpload(spec.upload);
+  if (admitted !== undefined) {
+    // The attempt that admitted it may have had no time to.
+    if (upload !== undefined) await options.blobs.delete(upload.blob_key);
+    return admitted;
+  }
   if (upload === undefined) throw notFound(`There is no upload "${spec.upload}"; it may have expired.`);
   context.progress(0, "storing the upload under its hash");
   const row = await options.admit(
@@ -91,10 +95,10 @@ async function versionRow(options: ProfileJobOptions, context: JobContext<Profil
       format: upload.format,
       options: JSON.parse(upload.options),
       actor: JSON.parse(upload.created_by),
+      jobId: context.jobId,
     },
     signal,
   );
-  await options.store.setJob(row.dataset, row.version, context.jobId);
   context.log(`The upload has ${row.size_bytes} bytes and the SHA-256 ${row.version}.`);
   return row;
 }

@@ -79,6 +79,30 @@ describe("registering a version", () => {
     expect((await versionOf("unread", version)).body).toMatchObject({ state: "ready" });
   });
 
+  it("is profiled in the end although the process ended before it asked for that", async () => {
+    const { body } = await upload("unasked", "csv", "a\n1\n");
+    const version = String((body.version as Json).version);
+    const { id } = body.job as { id: string };
+    const tables = ground.database.tables<{
+      dataset_version: { dataset: string; job_id: string | null };
+      job: { id: string };
+    }>();
+    await tables
+      .updateTable("dataset_version")
+      .set({ job_id: null })
+      .where("dataset", "=", "unasked")
+      .execute();
+    await tables.deleteFrom("job").where("id", "=", id).execute();
+    const sweep = createDatasets(ground).timers.find(({ name }) => name === "datasets-uploads-sweep");
+    await sweep?.run();
+    await ground.runner.drain();
+    expect((await versionOf("unasked", version)).body).toMatchObject({ state: "pending", jobId: null });
+    ground.clock.advance(11 * 60_000);
+    await sweep?.run();
+    await ground.runner.drain();
+    expect((await versionOf("unasked", version)).body).toMatchObject({ state: "ready" });
+  });
+
   it("gives the same rows back, in the file as it was uploaded", async () => {
     const csv = "day,n\n2001-01-01,1\n2001-01-02,2\n";
     await upload("roundtrip", "csv", csv);
@@ -229,31 +253,49 @@ describe("an upload by a signed link", () => {
     expect(await content.text()).toBe("a\n1\n");
   });
 
-  it("is not lost when the job that registers it is interrupted after it was moved", async () => {
-    let interruptions = 0;
-    const shaky = await testGround({
-      migrations: datasetMigrations,
-      capabilities: (floor) => {
-        const runApart: typeof floor.workers.runApart = (...task) =>
-          interruptions++ === 0 ? Promise.reject(new Error("killed")) : floor.workers.runApart(...task);
-        return [createDatasets({ ...floor, workers: { ...floor.workers, runApart } })];
-      },
-    });
-    try {
-      const start = await call(shaky.app, "POST", "/api/v1/datasets/shaky/uploads", { format: "csv" });
-      const { id } = start.body as { id: string };
-      await shaky.blobs.put(`incoming/datasets/${id}`, new TextEncoder().encode("a\n1\n"));
-      const complete = await call(shaky.app, "POST", `/api/v1/datasets/shaky/uploads/${id}/complete`);
-      await shaky.runner.drain();
-      expect(await shaky.blobs.stat(`incoming/datasets/${id}`)).toBeNull();
-      shaky.clock.advance(60_000);
-      await shaky.runner.drain();
-      const job = await shaky.jobs.get((complete.body as { id: string }).id);
-      expect(job).toMatchObject({ state: "succeeded", attempt: 2, result: { state: "ready", rows: 1 } });
-    } finally {
-      await shaky.close();
-    }
-  });
+  it.each(["before the upload goes", "after it went", "while it is read"])(
+    "is not lost when the job that registers it is interrupted %s",
+    async (when) => {
+      let interruptions = 0;
+      const interrupt = (at: string) => {
+        if (at === when && interruptions++ === 0) throw new Error("killed");
+      };
+      const shaky = await testGround({
+        migrations: datasetMigrations,
+        capabilities: (floor) => {
+          const runApart: typeof floor.workers.runApart = async (...task) => {
+            interrupt("while it is read");
+            return floor.workers.runApart(...task);
+          };
+          const remove: typeof floor.blobs.delete = async (key) => {
+            if (key.startsWith("incoming/")) interrupt("before the upload goes");
+            const removed = await floor.blobs.delete(key);
+            if (key.startsWith("incoming/")) interrupt("after it went");
+            return removed;
+          };
+          const disturbed = {
+            blobs: { ...floor.blobs, delete: remove },
+            workers: { ...floor.workers, runApart },
+          };
+          return [createDatasets({ ...floor, ...disturbed })];
+        },
+      });
+      try {
+        const start = await call(shaky.app, "POST", "/api/v1/datasets/shaky/uploads", { format: "csv" });
+        const { id } = start.body as { id: string };
+        await shaky.blobs.put(`incoming/datasets/${id}`, new TextEncoder().encode("a\n1\n"));
+        const complete = await call(shaky.app, "POST", `/api/v1/datasets/shaky/uploads/${id}/complete`);
+        await shaky.runner.drain();
+        shaky.clock.advance(60_000);
+        await shaky.runner.drain();
+        expect(await shaky.blobs.stat(`incoming/datasets/${id}`)).toBeNull();
+        const job = await shaky.jobs.get((complete.body as { id: string }).id);
+        expect(job).toMatchObject({ state: "succeeded", attempt: 2, result: { state: "ready", rows: 1 } });
+      } finally {
+        await shaky.close();
+      }
+    },
+  );
 
   it("is refused when it is too large, and swept away when it is never completed", async () => {
     const start = await send("POST", "/api/v1/datasets/abandoned/uploads", { format: "csv" });

@@ -131,9 +131,9 @@ async function download(
       if (!file.startsWith(partial + path.sep)) {
         throw invalid(`The model has a file "${relative}", which would leave its folder.`);
       }
+      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       const content = await blobs.get(key);
       if (content === null) throw notFound(`The file ${key} of the model is not there any more.`);
-      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       const hash = createHash("sha256");
       await pipeline(
         Readable.fromWeb(content.stream),

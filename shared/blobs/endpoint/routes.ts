@@ -49,14 +49,15 @@ export function blobRoutes({
     const content = await store.get(key, range);
     if (content === null) throw missing(key);
     const { stat, stream } = content;
-    const unwanted = checked(request, stat);
+    const unwanted = await orCancelled(stream, () => {
+      const checkedFirst = checked(request, stat);
+      if (checkedFirst === undefined && range !== undefined && stat.sizeBytes === 0)
+        throw invalid(`"${key}" is empty, so it has no range.`, { code: "InvalidRange" });
+      return checkedFirst;
+    });
     if (unwanted !== undefined) {
       await stream.cancel();
       return unwanted;
-    }
-    if (range !== undefined && stat.sizeBytes === 0) {
-      await stream.cancel();
-      throw invalid(`"${key}" is empty, so it has no range.`, { code: "InvalidRange" });
     }
     const start = range?.offset ?? 0;
     const end = Math.min(stat.sizeBytes, start + (range?.length ?? stat.sizeBytes));
@@ -297,6 +298,16 @@ function rangeOf(headers: Headers): ByteRange | undefined {
     return undefined;
   const offset = Number(first);
   return last === undefined || last === "" ? { offset } : { offset, length: Number(last) - offset + 1 };
+}
+
+/** A body that nobody will read keeps its file open. */
+async function orCancelled<Result>(stream: ReadableStream, look: () => Result): Promise<Result> {
+  try {
+    return look();
+  } catch (error) {
+    await stream.cancel();
+    throw error;
+  }
 }
 
 function missing(key: string) {

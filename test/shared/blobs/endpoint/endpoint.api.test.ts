@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readdirSync, readlinkSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -231,6 +232,22 @@ describe("downloading", () => {
     await store.put("quantum/job-1/digits", new TextEncoder().encode("other"));
     expect((await get({ "if-match": etag, range: "bytes=0-1" })).status).toBe(412);
     expect((await get({ "if-none-match": etag })).status).toBe(200);
+  });
+
+  it.runIf(process.platform === "linux")("keeps no file open for an answer that has none of it", async () => {
+    await store.put("quantum/job-1/empty", new Uint8Array(0));
+    expect((await get({ "if-match": '"another"' })).status).toBe(412);
+    expect((await get({ "if-none-match": "*" })).status).toBe(304);
+    expect((await get({ range: "bytes=10-" })).status).toBe(416);
+    expect((await get({ range: "bytes=0-9" }, "empty")).status).toBe(416);
+    const open = readdirSync("/proc/self/fd").map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return ""; // that of the listing itself
+      }
+    });
+    expect(open.filter((file) => /job-1~.(digits|empty)/.test(file))).toEqual([]);
   });
 
   it("lets nothing that was uploaded run as a page of this server", async () => {

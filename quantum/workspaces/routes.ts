@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { BlobLinks } from "../../shared/blobs/index.ts";
 import { invalid, methodNotAllowed, notFound } from "../../shared/errors.ts";
 import {
@@ -16,7 +16,16 @@ import { parseFilter, parseOrder } from "./filters.ts";
 import { checkContainer, type LocalWorkspace } from "./local.ts";
 import type { ItemQuery, ItemRow } from "./store.ts";
 import { localProvider } from "./targets.ts";
-import { apiVersion, BlobBody, JobBody, JobUpdate, SessionBody } from "./wire.ts";
+import {
+  apiVersion,
+  BlobBody,
+  JobAnswer,
+  JobBody,
+  JobUpdate,
+  SasUri,
+  SessionAnswer,
+  SessionBody,
+} from "./wire.ts";
 
 export interface DataPlaneOptions {
   readonly local: LocalWorkspace;
@@ -40,10 +49,46 @@ export function dataPlaneRoutes(options: DataPlaneOptions): readonly Route[] {
       tag: "Azure Quantum",
       summary: `Local quantum workspace: ${method}`,
       ...(method === "GET" || method === "DELETE" ? {} : { body: "stream" as const }),
-      responses: { 200: { description: "As the Azure Quantum data plane answers" } },
+      ...(method in bodies ? { accepts: bodies[method] } : {}),
+      responses: answersOf(method),
       handle: (call) => dispatch(method, call, options),
     }),
   );
+}
+
+const item = JobAnswer.or(SessionAnswer);
+const items = z.object({
+  value: z.array(z.looseObject({ id: z.string().optional() })),
+  nextLink: z.string().nullable(),
+});
+
+/** What is read and answered at the paths of a workspace, all of which are one route of each method. */
+const bodies: Readonly<Partial<Record<Route["method"], z.ZodType>>> = {
+  PUT: JobBody.or(SessionBody),
+  PATCH: JobUpdate,
+};
+
+function answersOf(method: Route["method"]): Route["responses"] {
+  switch (method) {
+    case "GET":
+      return { 200: { description: "A job, a session, or a list", schema: z.union([items, item]) } };
+    case "PUT":
+      return {
+        200: { description: "The job or the session, as it was there already", schema: item },
+        201: { description: "The job, which is new", schema: item },
+      };
+    case "POST":
+      return {
+        200: {
+          description: "The job or the session; or a link to a container or a blob, of `storage/sasUri`",
+          schema: z.union([SasUri, item]),
+        },
+      };
+    case "PATCH":
+      return { 200: { description: "The job", schema: item } };
+    case "DELETE":
+      return { 204: { description: "The job is cancelled or gone, depending on the version of the API" } };
+  }
 }
 
 interface Operation {

@@ -116,3 +116,12 @@ export const ProviderList = z.looseObject({
   ),
   nextLink: z.string().nullish(),
 });
+
+/** A session as a workspace answers it. */
+export const SessionAnswer = z.looseObject({
+  id: z.string(),
+  itemType: z.string().nullish(),
+  target: z.string(),
+  status: z.string().nullish(),
+  jobFailurePolicy: z.string().nullish(),
+});

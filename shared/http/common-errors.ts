@@ -6,6 +6,7 @@ const descriptions: Readonly<Record<number, string>> = {
   401: "No credential, or not a good one",
   403: "The caller's role does not allow this",
   404: "What the path names does not exist",
+  405: "The path has no such method; `Allow` names those that it has",
   409: "It contradicts what is stored",
   412: "Somebody else changed it first: `If-Match` is not the current revision",
   413: "The body is larger than is taken here",
@@ -19,6 +20,7 @@ const descriptions: Readonly<Record<number, string>> = {
 };
 
 const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
+  405: { Allow: header("The methods of the path") },
   401: { "WWW-Authenticate": header("The ways to sign in") },
   503: { "Retry-After": header("Seconds after which the same request may succeed") },
 };
@@ -32,6 +34,8 @@ function statusesOf(route: Route): number[] {
     400,
     ...(route.role === "public" ? [] : [401, 403]),
     ...(named ? [404] : []),
+    // One route takes all paths of the workspace, and judges their methods itself.
+    ...(route.protocol === "quantum" ? [405] : []),
     ...(changes ? [409] : []),
     ...(changes && route.protocol === "ketline" ? [412] : []),
     ...(takesBody ? [413] : []),

@@ -23,6 +23,7 @@ export {
   type Reply,
   type RequestHead,
   type Route,
+  type RouteResponse,
   route,
 } from "./route.ts";
 export { type SystemOptions, systemRoutes } from "./system.ts";

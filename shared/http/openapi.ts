@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { commonErrors, errorComponents } from "./common-errors.ts";
+import { hoisted } from "./components.ts";
 import { jsonSchema } from "./json-schema.ts";
 import type { Route, RouteResponse } from "./route.ts";
 
@@ -25,6 +26,8 @@ export function openApiDocument(
     paths[path] ??= {};
     paths[path][route.method.toLowerCase()] = operation(route, path);
   }
+  const errors = errorComponents(routes);
+  const shared = hoisted(paths, Object.keys(errors.schemas));
   return {
     openapi: "3.1.0",
     info: {
@@ -41,7 +44,7 @@ export function openApiDocument(
       name,
       description: tagDescriptions[name] ?? `${name} of Ketline's own API`,
     })),
-    paths,
+    paths: shared.paths,
     components: {
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "A Ketline token, or one of Entra" },
@@ -51,7 +54,8 @@ export function openApiDocument(
           description: "A Ketline token as the password; any user name",
         },
       },
-      ...errorComponents(routes),
+      responses: errors.responses,
+      schemas: { ...errors.schemas, ...shared.schemas },
     },
   };
 }

@@ -47,7 +47,11 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       summary: "Whether the server answers and reaches its database",
       responses: {
         200: { description: "OK", contentType: "text/plain" },
-        503: { description: "Something is away" },
+        503: {
+          description: "What is away, as the other paths say it",
+          contentType: "application/problem+json",
+          schema: z.object({ title: z.string(), status: z.int(), detail: z.string() }),
+        },
       },
       handle: async () => {
         await options.ready().catch((error: unknown) => {

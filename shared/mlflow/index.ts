@@ -1,3 +1,4 @@
+export { downloadAnswers, fileAnswers } from "./answers.ts";
 export { limits } from "./bounds.ts";
 export { downloadReply } from "./download.ts";
 export {

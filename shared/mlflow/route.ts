@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type DirectCall, directRoute, json, type Route } from "../http/index.ts";
 import type { Role } from "../identity/index.ts";
+import { answerOf } from "./answers.ts";
 import { readRequest } from "./request.ts";
 
 export interface MlflowRouteSpec<Request> {
@@ -29,7 +30,12 @@ export function mlflowRoute<Request>(spec: MlflowRouteSpec<Request>): Route[] {
       summary: spec.summary,
       tag: "MLflow",
       accepts: spec.request,
-      responses: { 200: { description: "As MLflow's REST API describes it" } },
+      responses: {
+        200: {
+          description: "As MLflow's REST API describes it",
+          schema: answerOf(spec.method, spec.path),
+        },
+      },
       handle: async (call) =>
         json(await spec.handle(await readRequest(spec.request, call, spec.maxBodyBytes), call)),
     }),

@@ -1,5 +1,11 @@
 import { type Call, type Route, route } from "../../../shared/http/index.ts";
-import { downloadReply, many, mlflowRoute, readRequest } from "../../../shared/mlflow/index.ts";
+import {
+  downloadAnswers,
+  downloadReply,
+  many,
+  mlflowRoute,
+  readRequest,
+} from "../../../shared/mlflow/index.ts";
 import { prefixOf, safeSegments, statArtifact } from "../../tracking/index.ts";
 import { type RegistryContext, storeOf } from "../context.ts";
 import { versionNumber } from "../names.ts";
@@ -156,7 +162,7 @@ export function versionRoutes(context: RegistryContext): Route[] {
       summary: "Download a file of a version",
       tag: "MLflow",
       timeoutMs: 0,
-      responses: { 200: { description: "The file" } },
+      responses: downloadAnswers,
       handle: async (call) => {
         const { name, version, path } = await readRequest(GetVersionFile, call as Call);
         const segments = safeSegments(path);

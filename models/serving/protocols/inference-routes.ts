@@ -20,6 +20,7 @@ import type { ModelSource, ServableVersion } from "../repository/model-source.ts
 import type { Sessions } from "../runtime/sessions.ts";
 import type { TensorSpec, UnservedValue } from "../tensors/signature.ts";
 import type { Statistics } from "../traffic/statistics.ts";
+import { InferenceRequest, inferenceAnswers, RepositoryIndexRequest } from "./answers.ts";
 import { encodeInferenceReply, readInferenceRequest } from "./inference.ts";
 
 export interface InferenceRoutesOptions {
@@ -92,14 +93,18 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
 
   const read = { protocol: "inference", role: "viewer", tag } as const;
   const probe = { protocol: "inference", role: "public", tag } as const;
-  const ok = { 200: { description: "As the protocol describes it" } };
   const ofModel = (suffix: string) => [
     `${models}/:model${suffix}`,
     `${models}/:model/versions/:version${suffix}`,
   ];
-  const forModel = (suffix: string, summary: string, handle: (call: ModelCall) => Promise<Reply>) =>
+  const forModel = (
+    suffix: string,
+    summary: string,
+    responses: Route["responses"],
+    handle: (call: ModelCall) => Promise<Reply>,
+  ) =>
     ofModel(suffix).map((path) =>
-      route<ModelParams>({ ...read, method: "GET", path, summary, responses: ok, handle }),
+      route<ModelParams>({ ...read, method: "GET", path, summary, responses, handle }),
     );
 
   return [
@@ -108,7 +113,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       method: "GET",
       path: "/v2",
       summary: "Server metadata",
-      responses: ok,
+      responses: inferenceAnswers.server,
       handle: () =>
         json({
           name: "ketline",
@@ -126,7 +131,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       method: "GET",
       path: "/v2/health/live",
       summary: "Whether the server answers",
-      responses: ok,
+      responses: inferenceAnswers.live,
       handle: () => json({ live: true }),
     }),
     route({
@@ -134,7 +139,7 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       method: "GET",
       path: "/v2/health/ready",
       summary: "Whether the server can serve models",
-      responses: ok,
+      responses: inferenceAnswers.ready,
       handle: async () => {
         await catalogue.refresh();
         // The specification says `live`; KServe's server and client say `ready`.
@@ -147,11 +152,11 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
       method: "GET",
       path: `${models}/stats`,
       summary: "Statistics of all models that this instance served",
-      responses: ok,
+      responses: inferenceAnswers.statistics,
       handle: () => json({ model_stats: statistics.all() }),
     }),
-    ...forModel("", "Model metadata", metadata),
-    ...forModel("/ready", "Whether a model can answer", ready),
+    ...forModel("", "Model metadata", inferenceAnswers.metadata, metadata),
+    ...forModel("/ready", "Whether a model can answer", inferenceAnswers.modelReady, ready),
     ...ofModel("/infer").map((path) =>
       directRoute<ModelParams>({
         ...read,
@@ -160,11 +165,13 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
         summary: "Predict",
         // Predictions keep the time limit of their deployment.
         timeoutMs: 0,
-        responses: ok,
+        accepts: InferenceRequest,
+        bodyTypes: ["application/json", "application/octet-stream"],
+        responses: inferenceAnswers.prediction,
         handle: infer,
       }),
     ),
-    ...forModel("/stats", "Statistics of a model on this instance", stats),
+    ...forModel("/stats", "Statistics of a model on this instance", inferenceAnswers.statistics, stats),
     ...repositoryRoutes(options, load),
   ];
 }
@@ -180,7 +187,6 @@ function repositoryRoutes(
   load: (name: string, version: string | undefined) => Promise<unknown>,
 ): readonly Route[] {
   const change = { protocol: "inference", method: "POST", role: "operator", tag } as const;
-  const ok = { 200: { description: "As the extension describes it" } };
   return [
     route({
       protocol: "inference",
@@ -193,7 +199,8 @@ function repositoryRoutes(
         "One entry per registered model, with its newest version. All load at their first request; `ready` lists those " +
         "that nothing stands against.",
       body: "stream",
-      responses: ok,
+      accepts: RepositoryIndexRequest,
+      responses: inferenceAnswers.index,
       handle: async (call) => {
         await catalogue.refresh();
         const body = await readJson(call.request, 64 * 1024);
@@ -206,7 +213,7 @@ function repositoryRoutes(
       ...change,
       path: "/v2/repository/models/:model/load",
       summary: "Load a model into this instance's memory",
-      responses: ok,
+      responses: inferenceAnswers.loaded,
       handle: async ({ params }) => {
         await load(params.model, undefined);
         return json({ name: params.model, load: true });
@@ -216,7 +223,7 @@ function repositoryRoutes(
       ...change,
       path: "/v2/repository/models/:model/unload",
       summary: "Drop a model from this instance's memory; its next request loads it again",
-      responses: ok,
+      responses: inferenceAnswers.unloaded,
       handle: async ({ params }) => {
         sessions.unload(await plane.resolve(params.model, undefined));
         return json({ name: params.model, unload: true });

@@ -11,6 +11,7 @@ import { version as ketlineVersion } from "../../../shared/version.ts";
 import { predicted, readBody } from "../inference/answer.ts";
 import { hintsOf } from "../inference/call-hints.ts";
 import type { DataPlane } from "../inference/data-plane.ts";
+import { ScoringRequest, scoringAnswers } from "./answers.ts";
 import { encodePredictions, readScoringRequest } from "./scoring.ts";
 
 const tag = "MLflow scoring";
@@ -33,7 +34,6 @@ interface NamedModel {
  */
 export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): readonly Route[] {
   const common = { protocol: "scoring", role: "viewer", tag } as const;
-  const ok = { 200: { description: "As MLflow's scoring server answers" } };
   const nameOf = ({ deployment = rootModel ?? "" }: NamedModel) => deployment;
   const paths = (name: string) => [
     `/serving/:deployment/${name}`,
@@ -50,7 +50,7 @@ export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): reado
         method: "GET",
         path,
         summary: "Whether there is a model to ask",
-        responses: ok,
+        responses: scoringAnswers.there,
         handle: isThere,
       }),
     ),
@@ -60,7 +60,7 @@ export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): reado
         method: "GET",
         path,
         summary: "The version of the server",
-        responses: ok,
+        responses: scoringAnswers.version,
         handle: () => text(ketlineVersion),
       }),
     ),
@@ -72,7 +72,9 @@ export function scoringRoutes({ plane, rootModel }: ScoringRoutesOptions): reado
         summary: "Predict",
         // Predictions keep the time limit of their deployment.
         timeoutMs: 0,
-        responses: ok,
+        accepts: ScoringRequest,
+        bodyTypes: ["application/json", "text/csv"],
+        responses: scoringAnswers.prediction,
         handle: async (call) => {
           const contentType = contentTypeOf(call.request);
           if (contentType === undefined) return unsupportedType(call.request);

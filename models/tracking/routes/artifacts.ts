@@ -1,6 +1,8 @@
 import { type Call, json, type Reply, type Route } from "../../../shared/http/index.ts";
 import {
+  downloadAnswers,
   downloadReply,
+  fileAnswers,
   many,
   mlflowPrefixes,
   mlflowRoute,
@@ -39,6 +41,7 @@ export function artifactRoutes(context: TrackingContext): Route[] {
         path: `${prefix}/mlflow/logged-models/:model_id/artifacts/files`,
         role: "viewer",
         summary: "Download a file of a logged model",
+        responses: downloadAnswers,
         handle: async (call) => {
           const { model_id, artifact_file_path: path } = await readRequest(GetModelArtifact, call);
           const { artifact_uri } = await requireLoggedModel(storeOf(context), model_id);
@@ -51,6 +54,7 @@ export function artifactRoutes(context: TrackingContext): Route[] {
       path: "/get-artifact",
       role: "viewer",
       summary: "Download an artifact of a run",
+      responses: downloadAnswers,
       handle: async (call) => {
         const { run_id, path } = await readRequest(GetArtifact, call);
         safeSegments(path);
@@ -71,6 +75,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       path: `${prefix}/artifacts`,
       role: "viewer",
       summary: "List a directory of artifacts",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.list } },
       handle: async (call) => {
         const { path = "" } = await readRequest(ListProxiedArtifacts, call);
         const files = await listDirectory(blobs, artifactKey(path));
@@ -82,6 +87,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       path: `${prefix}/artifacts/:path{.+}`,
       role: "viewer",
       summary: "Download an artifact, whole or a range of it",
+      responses: downloadAnswers,
       handle: (call) => download(context, artifactKey(pathOf(call)), pathOf(call), call),
     }),
     fileRoute({
@@ -89,6 +95,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       path: `${prefix}/artifacts/:path{.+}`,
       role: "contributor",
       summary: "Upload an artifact",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         const stored = await putArtifact(context, pathOf(call), call.request.body ?? new Uint8Array(0), {
           signal: call.signal,
@@ -101,6 +108,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       path: `${prefix}/artifacts/:path{.+}`,
       role: "contributor",
       summary: "Delete an artifact, or a directory of them",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         await deleteArtifacts(context, artifactKey(pathOf(call)));
         return json({});

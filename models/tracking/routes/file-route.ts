@@ -1,4 +1,4 @@
-import { type Call, type Reply, type Route, route } from "../../../shared/http/index.ts";
+import { type Call, type Reply, type Route, type RouteResponse, route } from "../../../shared/http/index.ts";
 import type { Role } from "../../../shared/identity/index.ts";
 
 /** A route that speaks bytes, or has no fixed prefix; MLflow's error format, no time limit. */
@@ -7,6 +7,7 @@ export function fileRoute(spec: {
   readonly path: string;
   readonly role: Role;
   readonly summary: string;
+  readonly responses: Readonly<Record<number, RouteResponse>>;
   handle(call: Call): Promise<Reply> | Reply;
 }): Route {
   return route({
@@ -15,7 +16,6 @@ export function fileRoute(spec: {
     tag: "MLflow",
     ...(spec.method === "GET" ? {} : { body: "stream" as const }),
     timeoutMs: 0,
-    responses: { 200: { description: "As MLflow's REST API describes it" } },
     handle: (call) => spec.handle(call as Call),
   });
 }

@@ -1,8 +1,18 @@
+import { z } from "zod";
 import { notFound } from "../../../shared/errors.ts";
 import type { Method } from "../../../shared/http/index.ts";
 import { json, type Route, route } from "../../../shared/http/index.ts";
 
 const prefixes = ["/api/3.0/mlflow", "/ajax-api/3.0/mlflow"] as const;
+
+const ServerInfo = z.object({
+  store_type: z.string(),
+  workspaces_enabled: z.boolean(),
+  trace_archival_enabled: z.boolean(),
+  multipart_uploads_enabled: z.boolean(),
+  multipart_downloads_enabled: z.boolean(),
+  features_enabled: z.object({ gateway: z.boolean() }),
+});
 
 /**
  * What newer clients ask before they begin, and an answer to the calls of MLflow's GenAI side. Mounted after all other
@@ -19,7 +29,7 @@ export function serverRoutes({ offersLinks }: { readonly offersLinks: boolean })
       role: "public",
       summary: "What this server can do",
       tag: "MLflow",
-      responses: { 200: { description: "As MLflow's server answers" } },
+      responses: { 200: { description: "As MLflow's server answers", schema: ServerInfo } },
       // Newer clients use what is announced here without being asked. Links pay where they lead past this server, and past
       // the limit that Azure Functions puts on a body; one stream is faster where they lead back to it. A client that
       // asks for links (MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD) gets them in either case.

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type Call, json, type Route } from "../../../shared/http/index.ts";
-import { readRequest } from "../../../shared/mlflow/index.ts";
+import { fileAnswers, readRequest } from "../../../shared/mlflow/index.ts";
 import { artifactKey } from "../artifacts/artifact-uris.ts";
 import { statArtifact } from "../artifacts/artifacts.ts";
 import { abortUpload, beginUpload, completeUpload, uploadKey } from "../artifacts/uploads.ts";
@@ -26,6 +26,9 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/create/:path{.+}`,
       role: "contributor",
       summary: "Begin an upload in parts, each by a signed link",
+      responses: {
+        200: { description: "As MLflow's REST API describes it", schema: fileAnswers.uploadCreated },
+      },
       handle: async (call) => {
         const { path, num_parts } = await read(BeginUpload, call);
         const { uploadId, parts } = await beginUpload(context, {
@@ -44,6 +47,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/complete/:path{.+}`,
       role: "contributor",
       summary: "Make an artifact of the parts that were sent",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         const { path, upload_id, parts } = await read(CompleteUpload, call);
         await completeUpload(context, {
@@ -59,6 +63,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/abort/:path{.+}`,
       role: "contributor",
       summary: "Give an upload in parts up",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         const { path, upload_id } = await read(AbortUpload, call);
         await abortUpload(context, { uploadId: upload_id, key: uploadKey(directoryOf(call), path) });
@@ -70,6 +75,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/presigned/:path{.+}`,
       role: "viewer",
       summary: "A link to download an artifact straight from the store",
+      responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.link } },
       handle: async (call) => {
         const key = artifactKey(directoryOf(call));
         const { sizeBytes } = await statArtifact(context.blobs, key, directoryOf(call));

@@ -5,9 +5,8 @@ import type { Database } from "../../../shared/database/index.ts";
 import type { AuditLog } from "../../../shared/identity/index.ts";
 import { keptSince, removeInPortions } from "../../../shared/retention.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
-import { createDeliverer } from "./delivery/deliveries.ts";
-import { createSecretBox } from "./delivery/secrets.ts";
-import type { Resolve } from "./delivery/sending.ts";
+import { createDeliverer, createSecretBox, type Resolve } from "../../../shared/webhooks/index.ts";
+import { deliveryHeaders } from "./delivery/signature.ts";
 import { webhookRoutes } from "./routes.ts";
 import { createWebhookStore } from "./store.ts";
 
@@ -46,7 +45,11 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
   const store = createWebhookStore(database);
   const secrets = createSecretBox(options.signingKey);
   const sending = { allowPrivate: config.webhooks.allowPrivate, timeoutMs, resolve };
-  const deliverer = createDeliverer({ store, secrets, sending, clock, logger, random });
+  const deliverer = createDeliverer({
+    ...{ store, secrets, sending, clock, logger, random },
+    headersOf: ({ delivery_id, payload }, nowMs, secret) =>
+      deliveryHeaders(delivery_id, nowMs, payload, secret),
+  });
   return {
     routes: webhookRoutes({ store, secrets, sending, deliverer, clock, audit }),
     jobKinds: [],

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../../../shared/http/index.ts";
 import { enumeration, int32, pageTokenText, requiredText, text } from "../../../shared/mlflow/index.ts";
-import { deliveryStates } from "./tables.ts";
+import { deliveryStates } from "../../../shared/webhooks/index.ts";
 import { actionNumbers, entityNumbers, webhookEvents } from "./webhook-events.ts";
 
 /** The requests of MLflow's webhooks (mlflow/protos/webhooks.proto). The answers are written by `wire.ts`. */

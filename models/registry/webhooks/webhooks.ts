@@ -4,11 +4,16 @@ import type { Clock } from "../../../shared/clock.ts";
 import { conflict, invalid, notFound } from "../../../shared/errors.ts";
 import type { Actor, AuditLog } from "../../../shared/identity/index.ts";
 import { pageToken, readPageToken } from "../../../shared/mlflow/index.ts";
+import {
+  complaintOf,
+  type Deliverer,
+  isSuccess,
+  type SecretBox,
+  type SendingOptions,
+  send,
+  triesPerDelivery,
+} from "../../../shared/webhooks/index.ts";
 import { checkWebhookName, checkWebhookTexts, checkWebhookUrl } from "./delivery/checks.ts";
-import type { Deliverer } from "./delivery/deliveries.ts";
-import { complaintOf, isSuccess, triesPerDelivery } from "./delivery/retries.ts";
-import type { SecretBox } from "./delivery/secrets.ts";
-import { type SendingOptions, send } from "./delivery/sending.ts";
 import { deliveryHeaders } from "./delivery/signature.ts";
 import type { CreateWebhook, UpdateWebhook } from "./schemas.ts";
 import type { LoadedWebhook, WebhookStore } from "./store.ts";

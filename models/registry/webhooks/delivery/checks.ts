@@ -1,6 +1,6 @@
 import { invalid } from "../../../../shared/errors.ts";
 import { checkLength, limits } from "../../../../shared/mlflow/index.ts";
-import { refusalOf } from "./sending.ts";
+import { refusalOf } from "../../../../shared/webhooks/index.ts";
 
 /** What MLflow takes for a webhook (mlflow/utils/validation.py), and bounds where it has none. */
 

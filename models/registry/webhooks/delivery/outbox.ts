@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { newDelivery, triesPerDelivery } from "../../../../shared/webhooks/index.ts";
 import type { NewEvent } from "../../events.ts";
 import { findModelTag, loadModels, versionUid } from "../../store/models.ts";
 import type { Store } from "../../store/tables.ts";
 import { loadVersions, promptTag } from "../../store/versions.ts";
 import type { DeliveryRow } from "../tables.ts";
 import { payloadOf, type WebhookEvent } from "../webhook-events.ts";
-import { triesPerDelivery } from "./retries.ts";
 
 /**
  * Writes a delivery for each event and each active webhook that wants to be told of it. It runs in the transaction that
@@ -28,25 +28,17 @@ export async function writeDeliveries(
     if (isOfDeletedModel(event, events)) continue;
     const told = await tell(store, event);
     if (told === undefined) continue;
-    const payload = payloadOf(told.event, atMs, told.data);
-    for (const webhookId of wanted.get(told.event) ?? []) {
-      rows.push({
+    const { event: name } = told;
+    const payload = payloadOf(name, atMs, told.data);
+    for (const webhookId of wanted.get(name) ?? []) {
+      const delivery = {
         delivery_id: randomUUID(),
         webhook_id: webhookId,
         event_id: revision + 1 + index,
-        event: told.event,
+        event: name,
         payload,
-        state: "pending",
-        tries: 0,
-        tries_left: triesPerDelivery,
-        created_ms: atMs,
-        due_ms: atMs,
-        ended_ms: null,
-        response_status: null,
-        error: null,
-        lease: null,
-        lease_until_ms: 0,
-      });
+      };
+      rows.push(newDelivery(delivery, triesPerDelivery, atMs));
     }
   }
   // 15 columns; SQLite takes 32,766 values in one statement.

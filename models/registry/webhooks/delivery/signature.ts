@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { hmacSignature } from "../../../../shared/webhooks/index.ts";
 
 /** MLflow's headers (mlflow/webhooks/constants.py), made as Standard Webhooks makes its own. */
 const deliveryIdHeader = "X-MLflow-Delivery-Id";
@@ -22,11 +22,6 @@ export function deliveryHeaders(
   return {
     [deliveryIdHeader]: deliveryId,
     [timestampHeader]: timestamp,
-    ...(secret === null ? {} : { [signatureHeader]: signatureOf(secret, deliveryId, timestamp, payload) }),
+    ...(secret === null ? {} : { [signatureHeader]: hmacSignature(secret, deliveryId, timestamp, payload) }),
   };
-}
-
-function signatureOf(secret: string, deliveryId: string, timestamp: string, payload: string): string {
-  const mac = createHmac("sha256", secret).update(`${deliveryId}.${timestamp}.${payload}`, "utf8");
-  return `v1,${mac.digest("base64")}`;
 }

@@ -2,11 +2,11 @@ import type { LookupAddress } from "node:dns";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { send } from "../../../../../models/registry/webhooks/delivery/sending.ts";
-import { sampleData, webhookEvents } from "../../../../../models/registry/webhooks/webhook-events.ts";
-import { type MlflowGround, mlflowGround } from "../../../../support/mlflow.ts";
-import { expectMlflowError } from "../../../../support/mlflow-errors.ts";
-import { expectedSignature, type Receiver, startReceiver } from "../receiver.ts";
+import { sampleData, webhookEvents } from "../../../models/registry/webhooks/webhook-events.ts";
+import { send } from "../../../shared/webhooks/sending.ts";
+import { expectedSignature, type Receiver, startReceiver } from "../../models/registry/webhooks/receiver.ts";
+import { type MlflowGround, mlflowGround } from "../../support/mlflow.ts";
+import { expectMlflowError } from "../../support/mlflow-errors.ts";
 
 interface TestResult {
   success: boolean;

@@ -1,4 +1,4 @@
-import type { TryOutcome } from "../store.ts";
+import type { TryOutcome } from "./delivery-store.ts";
 import type { Sent } from "./sending.ts";
 
 /** With the pauses below, a receiver may be away for about three hours before an event is given up. */

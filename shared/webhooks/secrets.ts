@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
-import { type KetlineError, unavailable } from "../../../../shared/errors.ts";
+import { type KetlineError, unavailable } from "../errors.ts";
 
 /**
  * Webhook secrets are needed in clear to sign with, so a hash will not do. They are stored encrypted (as MLflow does),

@@ -1,17 +1,22 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../../../../shared/clock.ts";
-import { isKetlineError } from "../../../../shared/errors.ts";
-import type { Logger } from "../../../../shared/telemetry/index.ts";
-import type { ClaimedDelivery, WebhookStore } from "../store.ts";
+import type { Clock } from "../clock.ts";
+import { isKetlineError } from "../errors.ts";
+import type { Logger } from "../telemetry/index.ts";
+import type { ClaimedDelivery, DeliveryStore } from "./delivery-store.ts";
 import { outcomeOf } from "./retries.ts";
 import type { SecretBox } from "./secrets.ts";
 import { type SendingOptions, type Sent, send } from "./sending.ts";
-import { deliveryHeaders } from "./signature.ts";
 
 export interface DelivererOptions {
-  readonly store: WebhookStore;
+  readonly store: Pick<DeliveryStore, "claim" | "finish" | "release">;
   readonly secrets: SecretBox;
   readonly sending: SendingOptions;
+  /** Of one try; `secret` is in clear, null where nothing is signed. */
+  readonly headersOf: (
+    delivery: ClaimedDelivery,
+    nowMs: number,
+    secret: string | null,
+  ) => Record<string, string>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -35,7 +40,7 @@ const atOnce = 8;
 const longestRoundMs = 60_000;
 
 export function createDeliverer(options: DelivererOptions): Deliverer {
-  const { store, secrets, sending, clock, logger, random } = options;
+  const { store, secrets, sending, headersOf, clock, logger, random } = options;
   const stopping = new AbortController();
   let round: Promise<number> | undefined;
   let again = false;
@@ -94,7 +99,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   }
 
   async function trySending(delivery: ClaimedDelivery): Promise<Sent> {
-    const { delivery_id, webhook_id, url, payload, secret: sealed } = delivery;
+    const { webhook_id, url, payload, secret: sealed } = delivery;
     let secret: string | null = null;
     try {
       if (sealed !== null) secret = secrets.open(webhook_id, sealed);
@@ -103,7 +108,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       if (isKetlineError(error)) return { kind: "refused", error: error.message };
       throw error;
     }
-    const headers = deliveryHeaders(delivery_id, clock(), payload, secret);
+    const headers = headersOf(delivery, clock(), secret);
     return send(sending, { url, body: payload, headers }, stopping.signal);
   }
 

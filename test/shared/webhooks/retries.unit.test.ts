@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  outcomeOf,
-  pauseMs,
-  triesPerDelivery,
-} from "../../../../../models/registry/webhooks/delivery/retries.ts";
-import { createSecretBox } from "../../../../../models/registry/webhooks/delivery/secrets.ts";
+import { outcomeOf, pauseMs, triesPerDelivery } from "../../../shared/webhooks/retries.ts";
+import { createSecretBox } from "../../../shared/webhooks/secrets.ts";
 
 const nowMs = Date.UTC(2026, 0, 5, 9);
 const fresh = { tries: 0, tries_left: triesPerDelivery };

@@ -1,9 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isPublicAddress } from "../../../../../models/registry/webhooks/delivery/addresses.ts";
-import {
-  checkWebhookName,
-  checkWebhookUrl,
-} from "../../../../../models/registry/webhooks/delivery/checks.ts";
+import { checkWebhookName, checkWebhookUrl } from "../../../models/registry/webhooks/delivery/checks.ts";
+import { isPublicAddress } from "../../../shared/webhooks/addresses.ts";
 
 describe("an address is public", () => {
   it.each([

@@ -16,6 +16,8 @@ const schedules: Readonly<Record<string, string>> = {
   "datasets-uploads-sweep": "0 23 * * * *",
   "jobs-retention": "0 33 3 * * *",
   "jobs-sweep": "0 * * * * *",
+  "monitoring-alerts-prune": "0 31 3 * * *",
+  "monitoring-alerts-send": "*/10 * * * * *",
   "monitoring-evaluate": "0 7 * * * *",
   "monitoring-retention": "0 51 * * * *",
   "monitoring-watch": "*/10 * * * * *",

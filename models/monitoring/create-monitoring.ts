@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import type { z } from "zod";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import type { Capability } from "../../shared/capability.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -10,6 +11,7 @@ import { type Actor, type AuditLog, type CheckStanding, systemActor } from "../.
 import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import { keptSince } from "../../shared/retention.ts";
 import type { Events } from "../../shared/telemetry/index.ts";
+import type { Resolve } from "../../shared/webhooks/index.ts";
 import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
@@ -20,7 +22,9 @@ import { directly, hourMs, hourOf } from "./capture/captured.ts";
 import { createLabelStore } from "./labels/store.ts";
 import { createMonitors, type MonitorChange, type Monitors } from "./monitors/monitors.ts";
 import { createMonitorStore } from "./monitors/store.ts";
-import { createActions, type Retrain } from "./results/actions.ts";
+import { createNotifications } from "./notifications/create-notifications.ts";
+import type { AlertEvents } from "./notifications/schemas.ts";
+import { type Actions, createActions, type Retrain } from "./results/actions.ts";
 import { type AlertFilter, type AlertPosition, alertOf, createAlertStore } from "./results/alert-store.ts";
 import { severityChart } from "./results/chart.ts";
 import { createResultStore, type ResultPosition } from "./results/result-store.ts";
@@ -47,7 +51,7 @@ export interface MonitoringOptions {
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly events: Pick<Events, "driftDetected">;
-  readonly config: Pick<Config, "codeVersion" | "retention">;
+  readonly config: Pick<Config, "codeVersion" | "retention" | "webhooks" | "publicUrl">;
   readonly serving: Pick<
     Serving,
     | "onPrediction"
@@ -60,10 +64,12 @@ export interface MonitoringOptions {
   >;
   readonly registry: Pick<Registry, "artifactPrefix" | "getVersion" | "listVersions">;
   readonly datasets: Pick<Datasets, "getVersion" | "withRows">;
-  /** Keys the hashes of captured fields. */
+  /** Keys the hashes of captured fields, and seals the secrets of alert subscriptions. */
   readonly signingKey: string;
   /** Starts a retraining when an alert's policy asks for it; without it such alerts only notify. */
   readonly retrain?: Retrain;
+  /** Finds the addresses of alert subscriptions; the system's resolver by default. */
+  readonly resolve?: Resolve;
   /** Stands in the names of captured blobs; drawn at random when not given, and never shared. */
   readonly instanceId?: string;
 }
@@ -102,6 +108,8 @@ export interface MonitoringOperations extends Monitoring {
   chart(monitor: string, series: string | undefined, windows: number): Promise<string>;
   alerts(filter: AlertFilter, after: AlertPosition | undefined, limit: number): Promise<readonly Alert[]>;
   alert(id: string): Promise<Alert>;
+  /** What happened to an alert, the oldest first. @throws notFound */
+  alertEvents(id: string): Promise<z.infer<typeof AlertEvents>["items"]>;
   acknowledge(id: string, actor: Actor, reason: string | undefined): Promise<Alert>;
   mute(id: string, untilMs: number, actor: Actor, reason: string): Promise<Alert>;
   addLabels(labels: readonly LabelInput[]): Promise<number>;
@@ -115,12 +123,20 @@ const maxMissedMs = 31 * 24 * hourMs;
 export function createMonitoring(options: MonitoringOptions): Monitoring {
   const { database, blobs, jobs, clock, audit, checkStanding, logger, serving } = options;
   const instance = options.instanceId ?? randomUUID().slice(0, 8);
-  const results = createResultStore(database);
-  const alerts = createAlertStore(database);
+  const source = options.config.publicUrl ?? "/ketline";
+  const results = createResultStore(database, source);
+  const alerts = createAlertStore(database, source);
+  const notifications = createNotifications({ ...options, source });
   const rollbacks = createRollbackStore(database);
   const labels = createLabelStore(database);
   const monitors = createMonitors({ ...options, store: createMonitorStore(database) });
-  const actions = createActions({ alerts, logger, checkStanding, retrain: options.retrain });
+  const { perform } = createActions({ alerts, logger, checkStanding, retrain: options.retrain });
+  const actions: Actions = {
+    async perform(monitor) {
+      notifications.wake();
+      await perform(monitor);
+    },
+  };
   let flushedMs = Number.NEGATIVE_INFINITY;
   const capture = createCapture({
     blobs,
@@ -215,10 +231,18 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     jobKinds: [evaluation],
     timers: [
       { name: "monitoring-evaluate", schedule: "0 7 * * * *", run: evaluateDue },
-      { name: "monitoring-watch", schedule: "*/10 * * * * *", run: watchAll },
+      {
+        name: "monitoring-watch",
+        schedule: "*/10 * * * * *",
+        async run() {
+          await watchAll();
+          notifications.wake();
+        },
+      },
       { name: "monitoring-flush", schedule: "0 * * * * *", run: writeAll },
       // Every hour, as an hour of busy instances may have written ten thousand blobs.
       { name: "monitoring-retention", schedule: "0 51 * * * *", run: removeOld },
+      ...notifications.timers,
     ],
     flush,
 
@@ -231,6 +255,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async close() {
       stopListening();
+      await notifications.close?.();
       await writeAll();
     },
 
@@ -292,9 +317,16 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
     alerts: async (filter, after, limit) => (await alerts.alerts(filter, after, limit)).map(alertOf),
     alert: findAlert,
 
+    async alertEvents(id) {
+      await findAlert(id);
+      const events = await alerts.events(id);
+      return events.map(({ kind, at_ms, actor, reason }) => ({ kind, atMs: at_ms, by: actor, reason }));
+    },
+
     async acknowledge(id, actor, reason) {
       const before = await findAlert(id);
-      await alerts.acknowledge(id, actor.name, clock());
+      await alerts.acknowledge(id, { name: actor.name, reason: reason ?? null }, clock());
+      notifications.wake();
       await audit.record({
         actor,
         action: "alert.acknowledge",
@@ -308,7 +340,8 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
 
     async mute(id, untilMs, actor, reason) {
       const alert = await findAlert(id);
-      await alerts.mute(alert, untilMs);
+      await alerts.mute(alert, untilMs, { name: actor.name, reason }, clock());
+      notifications.wake();
       await audit.record({
         actor,
         action: "alert.mute",
@@ -330,5 +363,5 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
   };
   const routes: MonitoringOperations["routes"] = [];
   const complete: MonitoringOperations = Object.assign(monitoring, { routes });
-  return Object.assign(complete, { routes: monitoringRoutes(complete) });
+  return Object.assign(complete, { routes: [...monitoringRoutes(complete), ...notifications.routes] });
 }

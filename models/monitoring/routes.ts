@@ -11,6 +11,7 @@ import {
 } from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
 import type { MonitoringOperations } from "./create-monitoring.ts";
+import { AlertEvents } from "./notifications/schemas.ts";
 import {
   AcknowledgeBody,
   Alert,
@@ -297,6 +298,17 @@ function alertRoutes(monitoring: MonitoringOperations): readonly Route[] {
       params: AlertParams,
       responses: { 200: { description: "The alert", schema: Alert } },
       handle: async ({ params }) => json(await monitoring.alert(params.id)),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/alerts/:id/events",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "Read what happened to an alert, the oldest first",
+      params: AlertParams,
+      responses: { 200: { description: "Its life", schema: AlertEvents } },
+      handle: async ({ params }) => json({ items: await monitoring.alertEvents(params.id) }),
     }),
     route({
       method: "POST",

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Selectable, Transaction } from "kysely";
 import type { Database } from "../../../shared/database/index.ts";
+import { tellAlerts } from "../notifications/outbox.ts";
+import type { AlertEventKind, NotificationTables, ToldAlert } from "../notifications/tables.ts";
 import type { Alert, MonitorSpec, Observation, SignalName, SignalState } from "../schemas.ts";
 import { advance, quietSignal, type SignalChange, type SignalMemory } from "./signals.ts";
 
@@ -34,7 +36,7 @@ interface AlertTable {
   action_detail: string;
 }
 
-export interface AlertTables {
+export interface AlertTables extends NotificationTables {
   monitor: { name: string; revision: number };
   monitor_signal: SignalTable;
   monitor_alert: AlertTable;
@@ -50,6 +52,8 @@ export interface SignalStep {
   readonly nowMs: number;
   readonly rule: MonitorSpec["alert"];
   readonly observations: readonly Observation[];
+  /** Names this Ketline in what is sent. */
+  readonly source: string;
   /** For a signal that fires. */
   alertOf(observation: Observation, muted: boolean): { message: string; action: Alert["action"] };
 }
@@ -75,8 +79,13 @@ export interface AlertPosition {
 
 export type AlertStore = ReturnType<typeof createAlertStore>;
 
-/** Where the signals of monitors stand, and the alerts that followed from them. */
-export function createAlertStore(database: Database) {
+/**
+ * Where the signals of monitors stand, and the alerts that followed from them. Whatever happens to an alert is written
+ * into its history and told to subscribers in the same transaction.
+ *
+ * @param source names this Ketline in what is sent
+ */
+export function createAlertStore(database: Database, source: string) {
   const tables = () => database.tables<AlertTables>();
   const alerts = () =>
     tables()
@@ -92,10 +101,14 @@ export function createAlertStore(database: Database) {
 
   return {
     /** Moves signals that belong to no stored result. @returns the states after the step. */
-    step: (step: SignalStep) =>
+    step: (step: Omit<SignalStep, "source">) =>
       database.transaction<AlertTables, Moved["states"]>(
-        async (trx) => (await moveSignals(trx, step)).states,
+        async (trx) => (await moveSignals(trx, { ...step, source })).states,
       ),
+
+    /** What happened to an alert, the oldest first. */
+    events: (id: string) =>
+      tables().selectFrom("alert_event").selectAll().where("alert_id", "=", id).orderBy("event_id").execute(),
 
     signals: async (monitor: string) =>
       (
@@ -142,38 +155,42 @@ export function createAlertStore(database: Database) {
         .execute();
     },
 
-    acknowledge: async (id: string, by: string, nowMs: number) => {
-      await tables()
-        .updateTable("monitor_alert")
-        .set({ acknowledged_by: by, acknowledged_ms: nowMs })
-        .where("id", "=", id)
-        .where("acknowledged_ms", "is", null)
-        .execute();
-    },
+    acknowledge: (id: string, by: AlertPerson, nowMs: number) =>
+      database.transaction<AlertTables, void>(async (trx) => {
+        const changed = await trx
+          .updateTable("monitor_alert")
+          .set({ acknowledged_by: by.name, acknowledged_ms: nowMs })
+          .where("id", "=", id)
+          .where("acknowledged_ms", "is", null)
+          .returningAll()
+          .execute();
+        await tellAlerts(trx, source, changed.map(toldOf), { kind: "acknowledged", atMs: nowMs, by });
+      }),
 
-    mute: async (
-      { monitor, series, signal }: Pick<Alert, "monitor" | "series" | "signal">,
-      untilMs: number,
-    ) => {
-      await tables()
-        .updateTable("monitor_signal")
-        .set({ muted_until_ms: untilMs })
-        .where("monitor", "=", monitor)
-        .where("series", "=", series)
-        .where("signal", "=", signal)
-        .execute();
-    },
+    mute: (alert: Alert, untilMs: number, by: AlertPerson, nowMs: number) =>
+      database.transaction<AlertTables, void>(async (trx) => {
+        await trx
+          .updateTable("monitor_signal")
+          .set({ muted_until_ms: untilMs })
+          .where("monitor", "=", alert.monitor)
+          .where("series", "=", alert.series)
+          .where("signal", "=", alert.signal)
+          .execute();
+        await tellAlerts(trx, source, [alert], { kind: "muted", atMs: nowMs, by });
+      }),
 
     /** Ends what a deleted monitor left open, so that one of the same name starts anew. */
     forget: (monitor: string, nowMs: number) =>
       database.transaction<AlertTables, void>(async (trx) => {
         await trx.deleteFrom("monitor_signal").where("monitor", "=", monitor).execute();
-        await trx
+        const ended = await trx
           .updateTable("monitor_alert")
           .set({ state: "resolved", resolved_ms: nowMs })
           .where("monitor", "=", monitor)
           .where("state", "!=", "resolved")
+          .returningAll()
           .execute();
+        await tellAlerts(trx, source, ended.map(toldOf), { kind: "resolved", atMs: nowMs });
       }),
 
     /** Ends the alerts of a monitor whose series begins so, but for one series. */
@@ -193,8 +210,9 @@ export function createAlertStore(database: Database) {
           open = open.where("series", "!=", except);
           signals = signals.where("series", "!=", except);
         }
-        await open.execute();
+        const ended = await open.returningAll().execute();
         await signals.execute();
+        await tellAlerts(trx, source, ended.map(toldOf), { kind: "resolved", atMs: nowMs });
       }),
   };
 }
@@ -207,6 +225,7 @@ export function createAlertStore(database: Database) {
 export async function moveSignals(trx: Transaction<AlertTables>, step: SignalStep): Promise<Moved> {
   const states = new Map<SignalName, SignalMemory>();
   const raised: RaisedAlert[] = [];
+  const happened: Happened[] = [];
   await holdMonitor(trx, step.monitor);
   for (const observation of step.observations) {
     const { monitor, series } = step;
@@ -237,7 +256,16 @@ export async function moveSignals(trx: Transaction<AlertTables>, step: SignalSte
       .execute();
     const muted = (row?.muted_until_ms ?? 0) > step.nowMs;
     const alert = await followAlert(trx, step, observation, next.change, muted);
-    if (alert !== null) raised.push(alert);
+    if (alert === null) continue;
+    happened.push({ ...alert, isSilent: muted });
+    if (alert.kind === "fired") raised.push({ signal, value: alert.told.value, threshold });
+  }
+  for (const [, alike] of Map.groupBy(happened, ({ kind, isSilent }) => `${kind} ${isSilent}`)) {
+    const [first] = alike;
+    if (first === undefined) continue;
+    const { kind, isSilent } = first;
+    const told = alike.map((each) => each.told);
+    await tellAlerts(trx, step.source, told, { kind, atMs: step.nowMs, isSilent });
   }
   return { states, raised };
 }
@@ -251,26 +279,33 @@ export async function holdMonitor(trx: Transaction<AlertTables>, monitor: string
     .execute();
 }
 
-/** @returns the alert if it was raised just now */
+interface Happened {
+  readonly kind: AlertEventKind;
+  readonly told: ToldAlert;
+  readonly isSilent: boolean;
+}
+
+/** @returns what happened to the signal's alert; null for nothing new */
 async function followAlert(
   trx: Transaction<AlertTables>,
   step: SignalStep,
   { signal, value, threshold, outcome }: Observation,
   change: SignalChange,
   muted: boolean,
-): Promise<RaisedAlert | null> {
+): Promise<Omit<Happened, "isSilent"> | null> {
   const { monitor, series, windowEndMs, nowMs } = step;
   if (change === null) return null;
   if (change === "fired") {
     const { message, action } = step.alertOf({ signal, value, threshold, outcome }, muted);
-    const alert = { signal, value: value ?? 0, threshold };
-    const { numInsertedOrUpdatedRows } = await trx
+    const row = await trx
       .insertInto("monitor_alert")
       .values({
         id: randomUUID(),
         monitor,
         series,
-        ...alert,
+        signal,
+        value: value ?? 0,
+        threshold,
         state: "firing",
         message,
         window_end_ms: windowEndMs,
@@ -285,19 +320,36 @@ async function followAlert(
       .onConflict((conflict) =>
         conflict.columns(["monitor", "series", "signal", "window_end_ms"]).doNothing(),
       )
+      .returningAll()
       .executeTakeFirst();
-    return (numInsertedOrUpdatedRows ?? 0n) > 0n ? alert : null;
+    return row === undefined ? null : { kind: "fired", told: toldOf(row) };
   }
   const state = change === "resolved" ? "resolved" : change === "resolving" ? "resolving" : "firing";
-  await trx
+  const row = await trx
     .updateTable("monitor_alert")
     .set({ state, resolved_ms: state === "resolved" ? nowMs : null })
     .where("monitor", "=", monitor)
     .where("series", "=", series)
     .where("signal", "=", signal)
     .where("state", "!=", "resolved")
-    .execute();
-  return null;
+    .returningAll()
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  return { kind: state === "firing" ? "fired_again" : state, told: toldOf(row) };
+}
+
+/** Who acknowledges or mutes. */
+export interface AlertPerson {
+  readonly name: string;
+  readonly reason: string | null;
+}
+
+function toldOf(row: Selectable<AlertTable>): ToldAlert {
+  const { id, monitor, series, signal, state, message, value, threshold } = row;
+  return {
+    ...{ id, monitor, series, signal, state, message, value, threshold },
+    ...{ windowEndMs: row.window_end_ms, firedMs: row.fired_ms },
+  };
 }
 
 function signalOf(row: Selectable<SignalTable>): SignalState {

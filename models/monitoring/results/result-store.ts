@@ -28,8 +28,12 @@ interface Tables extends AlertTables {
 
 export type ResultStore = ReturnType<typeof createResultStore>;
 
-/** What windows were judged to be. */
-export function createResultStore(database: Database) {
+/**
+ * What windows were judged to be.
+ *
+ * @param source names this Ketline in what subscribers are sent of alerts
+ */
+export function createResultStore(database: Database, source: string) {
   const tables = () => database.tables<Tables>();
 
   return {
@@ -40,12 +44,12 @@ export function createResultStore(database: Database) {
      *
      * @returns the alerts that were raised
      */
-    record: (result: Omit<MonitorResult, "resultVersion">, step: SignalStep) =>
+    record: (result: Omit<MonitorResult, "resultVersion">, step: Omit<SignalStep, "source">) =>
       database.transaction<Tables, readonly RaisedAlert[]>(async (trx) => {
         const alerts = trx as unknown as Transaction<AlertTables>;
         await holdMonitor(alerts, result.monitor);
         await writeResult(trx, result);
-        return (await moveSignals(alerts, step)).raised;
+        return (await moveSignals(alerts, { ...step, source })).raised;
       }),
 
     results: (

@@ -34,11 +34,12 @@ export async function closeGrounds(): Promise<void> {
   for (const ground of open.splice(0)) await ground.close();
 }
 
-export async function ground(): Promise<Ground> {
+export async function ground(env: Readonly<Record<string, string>> = {}): Promise<Ground> {
   let serving: ServingStandIn | undefined;
   let monitoring: ReturnType<typeof createMonitoring> | undefined;
   const retrained: RetrainRequest[] = [];
   const base = await testGround({
+    env,
     migrations: [...datasetMigrations, ...servingMigrations, ...monitoringMigrations],
     capabilities(parts) {
       serving = servingStandIn(parts);

@@ -3,7 +3,11 @@ import { createRollbackStore } from "../../../models/monitoring/bake/rollback-st
 import { monitoringMigrations } from "../../../models/monitoring/index.ts";
 import { createLabelStore } from "../../../models/monitoring/labels/store.ts";
 import { createMonitorStore, type MonitorRow } from "../../../models/monitoring/monitors/store.ts";
-import { createAlertStore, type SignalStep } from "../../../models/monitoring/results/alert-store.ts";
+import {
+  alertOf,
+  createAlertStore,
+  type SignalStep,
+} from "../../../models/monitoring/results/alert-store.ts";
 import { createResultStore } from "../../../models/monitoring/results/result-store.ts";
 import type { MonitorResult, Observation } from "../../../models/monitoring/schemas.ts";
 import type { Database } from "../../../shared/database/index.ts";
@@ -62,7 +66,10 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
       evaluatedMs: 1,
       drift: { verdict: "drift", rows },
     }) as unknown as Omit<MonitorResult, "resultVersion">;
-  const step = (windowEndMs: number, observations: readonly Observation[] = [bad]): SignalStep => ({
+  const step = (
+    windowEndMs: number,
+    observations: readonly Observation[] = [bad],
+  ): Omit<SignalStep, "source"> => ({
     monitor: "drift",
     series: "capture",
     windowEndMs,
@@ -74,7 +81,7 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
 
   it("keep one result per window, and count another one for it as its next version", async () => {
     const base = await database();
-    const store = createResultStore(base);
+    const store = createResultStore(base, "/ketline");
     const stored = async () =>
       (await store.results("drift", undefined, undefined, 10)).map((row) => JSON.parse(row.result));
     await store.record(result(hourMs), step(hourMs));
@@ -89,13 +96,13 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
       { resultVersion: 1, drift: { rows: 1 } },
     ]);
     expect(await store.lastWindowEnd("drift", "capture")).toBe(hourMs);
-    expect(await createAlertStore(base).signals("drift")).toMatchObject([
+    expect(await createAlertStore(base, "/ketline").signals("drift")).toMatchObject([
       { state: "pending", recent: ["bad"] },
     ]);
   });
 
   it("give results in pages, newest first, over several series", async () => {
-    const store = createResultStore(await database());
+    const store = createResultStore(await database(), "/ketline");
     for (let hour = 1; hour <= 5; hour++) {
       await store.record(result(hour * hourMs), step(hour * hourMs, []));
       await store.record(result(hour * hourMs, "dataset:d"), step(hour * hourMs, []));
@@ -114,7 +121,7 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
 
   it("raise one alert however often the window that fires is recorded, and at the same time", async () => {
     const base = await database();
-    const [results, store] = [createResultStore(base), createAlertStore(base)];
+    const [results, store] = [createResultStore(base, "/ketline"), createAlertStore(base, "/ketline")];
     expect(await results.record(result(hourMs), step(hourMs))).toEqual([]);
     const again = () => results.record(result(2 * hourMs), step(2 * hourMs));
     const raised = await Promise.all(Array.from({ length: 4 }, again));
@@ -125,9 +132,9 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
     const { id } = alerts[0]!;
     await store.actionDone(id, { kind: "notify", state: "done", detail: "said so" });
     expect(await store.pendingActions("drift")).toHaveLength(0);
-    await store.acknowledge(id, "A", 5);
-    await store.acknowledge(id, "B", 6);
-    await store.mute({ monitor: "drift", series: "capture", signal: "data_drift" }, 77);
+    await store.acknowledge(id, { name: "A", reason: null }, 5);
+    await store.acknowledge(id, { name: "B", reason: null }, 6);
+    await store.mute(alertOf(alerts[0]!), 77, { name: "A", reason: "known" }, 7);
     expect(await store.alert(id)).toMatchObject({
       acknowledged_by: "A",
       acknowledged_ms: 5,
@@ -135,11 +142,17 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
       action_detail: "said so",
     });
     await store.forget("drift", 9);
+    expect(await store.events(id)).toMatchObject([
+      { kind: "fired", at_ms: 2 * hourMs, actor: null },
+      { kind: "acknowledged", at_ms: 5, actor: "A", reason: null },
+      { kind: "muted", at_ms: 7, actor: "A", reason: "known" },
+      { kind: "resolved", at_ms: 9 },
+    ]);
     expect(await store.alert(id)).toMatchObject({ state: "resolved", resolved_ms: 9, muted_until_ms: null });
   });
 
   it("find alerts by monitor and state, in pages", async () => {
-    const store = createAlertStore(await database());
+    const store = createAlertStore(await database(), "/ketline");
     for (let hour = 1; hour <= 2; hour++) await store.step(step(hour * hourMs));
     for (let hour = 1; hour <= 2; hour++) await store.step({ ...step(hour * hourMs), monitor: "other" });
     expect(await store.alerts({ monitor: "other" }, undefined, 10)).toHaveLength(1);
@@ -150,7 +163,7 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
   });
 
   it("end the alerts of a series' kind, but for one of them", async () => {
-    const store = createAlertStore(await database());
+    const store = createAlertStore(await database(), "/ketline");
     for (const series of ["bake:1", "bake:2", "capture"]) {
       for (let hour = 1; hour <= 2; hour++) await store.step({ ...step(hour * hourMs), series });
     }

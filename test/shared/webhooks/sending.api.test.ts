@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sampleData, webhookEvents } from "../../../models/registry/webhooks/webhook-events.ts";
 import { send } from "../../../shared/webhooks/sending.ts";
-import { expectedSignature, type Receiver, startReceiver } from "../../models/registry/webhooks/receiver.ts";
 import { type MlflowGround, mlflowGround } from "../../support/mlflow.ts";
 import { expectMlflowError } from "../../support/mlflow-errors.ts";
+import { expectedSignature, type Receiver, startReceiver } from "../../support/webhook-receiver.ts";
 
 interface TestResult {
   success: boolean;

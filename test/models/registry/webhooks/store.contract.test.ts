@@ -14,7 +14,7 @@ import { loadConfig } from "../../../../shared/config.ts";
 import type { Database } from "../../../../shared/database/index.ts";
 import { systemActor } from "../../../../shared/identity/actor.ts";
 import { databaseCases } from "../../../support/databases.ts";
-import { startReceiver } from "./receiver.ts";
+import { startReceiver } from "../../../support/webhook-receiver.ts";
 
 const actor = systemActor("test");
 

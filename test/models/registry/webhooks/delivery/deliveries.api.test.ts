@@ -3,7 +3,7 @@ import { createWebhooks } from "../../../../../models/registry/index.ts";
 import { systemActor } from "../../../../../shared/identity/actor.ts";
 import { call } from "../../../../support/application.ts";
 import { type MlflowGround, mlflowGround } from "../../../../support/mlflow.ts";
-import { expectedSignature, type Receiver, startReceiver } from "../receiver.ts";
+import { expectedSignature, type Receiver, startReceiver } from "../../../../support/webhook-receiver.ts";
 
 interface Delivery {
   id: string;

@@ -1,4 +1,3 @@
-export { isPrivateHost } from "./addresses.ts";
 export { createDeliverer, type Deliverer } from "./deliverer.ts";
 export {
   createDeliveryStore,

@@ -65,6 +65,7 @@ export async function insertWithExecution(
   actor: Actor,
 ): Promise<boolean> {
   const { workspace, id } = row;
+  let isNew = false;
   try {
     await jobs.submit(
       kind,
@@ -74,10 +75,12 @@ export async function insertWithExecution(
         idempotencyKey: executionKey(row),
         async alongside(transaction) {
           if (!(await items.insert(row, transaction))) throw new TakenId();
+          isNew = true;
         },
       },
     );
-    return true;
+    // Another one of the same moment has the same key, and came first.
+    return isNew;
   } catch (error) {
     if (error instanceof TakenId) return false;
     throw error;

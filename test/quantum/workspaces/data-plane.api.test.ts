@@ -121,6 +121,22 @@ describe("a job of the local workspace", () => {
     });
   });
 
+  it("is one job with one execution, however many clients submit it at the same moment", async () => {
+    const { body } = await plane("POST", "storage/sasUri", { containerName: "job-raced" });
+    const put = () =>
+      plane("PUT", "jobs/raced", {
+        target: "ketline.simulator",
+        containerUri: (body as { sasUri: string }).sasUri,
+        inputDataFormat: "qasm.v3",
+        outputDataFormat: "microsoft.quantum-results.v2",
+      });
+    const answers = await Promise.all(Array.from({ length: 8 }, put));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([...Array(7).fill(200), 201]);
+    const executions = await ground.jobs.list({ kind: "quantum.execute" }, undefined, 100);
+    expect(executions.filter(({ spec }) => (spec as { id: string }).id === "raced")).toHaveLength(1);
+    await ground.runner.drain();
+  });
+
   it("fails where its input was never uploaded", async () => {
     const { body } = await plane("POST", "storage/sasUri", { containerName: "job-empty" });
     const containerUri = (body as { sasUri: string }).sasUri;

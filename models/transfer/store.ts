@@ -77,6 +77,16 @@ export function createTransferStore(database: Database) {
         .limit(20)
         .execute(),
 
+    /** How many there ever were of a scope: none is removed. */
+    async countOf(scope: string): Promise<number> {
+      const { count } = await db
+        .selectFrom("transfer")
+        .select(({ fn }) => fn.countAll().as("count"))
+        .where("scope", "=", scope)
+        .executeTakeFirstOrThrow();
+      return Number(count);
+    },
+
     withCredentials: () =>
       db.selectFrom("transfer").selectAll().where("sealed_credentials", "!=", "").limit(500).execute(),
 

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { parseServerUrl } from "../../clients/mlflow/index.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
@@ -41,13 +41,13 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
     createdMs: row.created_ms,
   });
 
+  const underWay = (which: string) =>
+    conflict(`${which} between the same servers is under way. Wait for its end, or cancel it.`);
+
   /** Two at once would both make what neither has written down yet. */
   const refuseSecond = async (scope: string): Promise<void> => {
     for (const { id, job_id } of await store.newestOf(scope)) {
-      if (hasEnded(await jobs.get(job_id))) continue;
-      throw conflict(
-        `The transfer ${id} between the same servers is under way (job ${job_id}). Wait for its end, or cancel it.`,
-      );
+      if (!hasEnded(await jobs.get(job_id))) throw underWay(`The transfer ${id} (job ${job_id})`);
     }
   };
 
@@ -56,6 +56,7 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
       const { url, ...credentials } = server;
       const { base } = parseServerUrl(url);
       const scope = `${rest.direction} ${base}`;
+      const before = await store.countOf(scope);
       await refuseSecond(scope);
       const id = randomUUID();
       const request: TransferRequest = { ...rest, server: { url } };
@@ -69,14 +70,21 @@ export function createTransferOperations(options: TransferOperationsOptions): Tr
         created_by: actor.name,
         created_ms: clock(),
       };
+      let isStarted = false;
       const submitted = await jobs.submit(
         job,
         { transfer: id },
         {
           actor,
-          alongside: (transaction, { id: job_id }) => store.insert({ ...row, job_id }, transaction),
+          // Of those that come at the same moment, and so count as many before them, one gets the job.
+          idempotencyKey: createHash("sha256").update(`${before} ${scope}`).digest("hex"),
+          async alongside(transaction, { id: job_id }) {
+            await store.insert({ ...row, job_id }, transaction);
+            isStarted = true;
+          },
         },
       );
+      if (!isStarted) throw underWay(`A transfer that was started just now (job ${submitted.id})`);
       await audit.record({ actor, action: "transfer.start", subject: `transfer/${id}`, after: request });
       return shown({ ...row, job_id: submitted.id });
     },

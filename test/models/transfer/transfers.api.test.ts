@@ -122,6 +122,22 @@ describe("an export", () => {
   });
 });
 
+describe("transfers that are started at the same moment", () => {
+  it("are one, and the others are told of it", async () => {
+    const body = { direction: "import", server: { url: thereUrl } };
+    const start = () => call(servers.here.app, "POST", "/api/v1/transfers", body);
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all(Array.from({ length: 6 }, start));
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([202, ...Array(5).fill(409)]);
+      const { items } = (await call(servers.here.app, "GET", "/api/v1/transfers")).body as {
+        items: unknown[];
+      };
+      expect(items).toHaveLength(round + 1);
+      await servers.here.runner.drain();
+    }
+  });
+});
+
 describe("a transfer that is ended in the middle", () => {
   it.each(["import", "export"])(
     "goes on where it stopped, and makes nothing twice (%s)",

@@ -16,6 +16,7 @@ import { type Datasets, type FindUses, isMeant } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Serving } from "../serving/index.ts";
 import { createRollbackStore } from "./bake/rollback-store.ts";
+import { rollbackRoutes } from "./bake/routes.ts";
 import { createWatch } from "./bake/watch.ts";
 import { createCapture } from "./capture/capture.ts";
 import { directly, hourMs, hourOf } from "./capture/captured.ts";
@@ -363,5 +364,7 @@ export function createMonitoring(options: MonitoringOptions): Monitoring {
   };
   const routes: MonitoringOperations["routes"] = [];
   const complete: MonitoringOperations = Object.assign(monitoring, { routes });
-  return Object.assign(complete, { routes: [...monitoringRoutes(complete), ...notifications.routes] });
+  return Object.assign(complete, {
+    routes: [...monitoringRoutes(complete), ...rollbackRoutes(rollbacks), ...notifications.routes],
+  });
 }

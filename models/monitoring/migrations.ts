@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Migration } from "../../shared/database/index.ts";
+import { decisionsOfRollbacks } from "./bake/decisions-of-rollbacks.ts";
 import { moveTrafficToLedger } from "./move-traffic.ts";
 
 export const monitoringMigrations: readonly Migration[] = [
@@ -239,6 +240,31 @@ export const monitoringMigrations: readonly Migration[] = [
         `create index alert_delivery_leased on alert_delivery (webhook_id, lease_until_ms) where state = 'pending'`,
       ];
       for (const statement of statements) await sql.raw(statement).execute(database);
+    },
+  },
+  {
+    name: "0509-monitoring-rollback-decisions",
+    async up(database) {
+      await database.schema
+        .createTable("rollback_decision")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("deployment", "text", (column) => column.notNull())
+        .addColumn("model", "text", (column) => column.notNull())
+        .addColumn("version", "text", (column) => column.notNull())
+        .addColumn("revision", "bigint", (column) => column.notNull())
+        .addColumn("monitor", "text", (column) => column.notNull())
+        .addColumn("at_ms", "bigint", (column) => column.notNull())
+        .addColumn("inputs", "text", (column) => column.notNull())
+        .addColumn("outcome", "text", (column) => column.notNull())
+        .addColumn("detail", "text", (column) => column.notNull())
+        .addColumn("new_revision", "bigint")
+        .execute();
+      await database.schema
+        .createIndex("rollback_decision_newest")
+        .on("rollback_decision")
+        .columns(["at_ms", "id"])
+        .execute();
+      await decisionsOfRollbacks(database);
     },
   },
 ];

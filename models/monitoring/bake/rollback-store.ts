@@ -9,14 +9,38 @@ interface RollbackTable {
   revision: number;
   monitor: string;
   at_ms: number;
-  /** RollbackEvidence as JSON; null for those that were made before it was kept. */
-  evidence: string | null;
   /** Null while it is being done. */
   outcome: string | null;
 }
 
+/** What was decided about a version whose signals were bad enough, and why. */
+interface DecisionTable {
+  id: string;
+  deployment: string;
+  model: string;
+  version: string;
+  revision: number;
+  monitor: string;
+  at_ms: number;
+  /** DecisionInputs as JSON. */
+  inputs: string;
+  /** Pending while a rollback is being carried out. */
+  outcome: "rolled_back" | "dry_run" | "refused" | "pending";
+  detail: string;
+  /** That serves what was before. */
+  new_revision: number | null;
+}
+
 interface Tables {
   monitoring_rollback: RollbackTable;
+  rollback_decision: DecisionTable;
+}
+
+export type DecisionRow = Selectable<DecisionTable>;
+
+export interface DecisionPosition {
+  readonly atMs: number;
+  readonly id: string;
 }
 
 export type RollbackRow = Selectable<RollbackTable>;
@@ -27,14 +51,25 @@ export type RollbackStore = ReturnType<typeof createRollbackStore>;
 export function createRollbackStore(database: Database) {
   const tables = () => database.tables<Tables>();
   return {
-    /** Claims the one rollback of a version. @returns the row, of an earlier claim if there was one. */
-    claim: (row: Omit<RollbackRow, "outcome">) =>
+    /**
+     * Claims the one rollback of a version, and writes the decision down as pending.
+     *
+     * @returns the row, of an earlier claim if there was one
+     */
+    claim: (row: Omit<RollbackRow, "outcome">, decision: DecisionRow) =>
       database.transaction<Tables, RollbackRow>(async (trx) => {
-        await trx
+        const claimed = await trx
           .insertInto("monitoring_rollback")
           .values({ ...row, outcome: null })
           .onConflict((conflict) => conflict.columns(["deployment", "model", "version"]).doNothing())
-          .execute();
+          .returning("deployment")
+          .executeTakeFirst();
+        if (claimed !== undefined) {
+          await trx
+            .insertInto("rollback_decision")
+            .values({ ...decision, outcome: "pending" })
+            .execute();
+        }
         return trx
           .selectFrom("monitoring_rollback")
           .selectAll()
@@ -44,6 +79,34 @@ export function createRollbackStore(database: Database) {
           .executeTakeFirstOrThrow();
       }),
 
+    decided: async (row: DecisionRow): Promise<void> => {
+      await tables().insertInto("rollback_decision").values(row).execute();
+    },
+
+    decision: (id: string): Promise<DecisionRow | undefined> =>
+      tables().selectFrom("rollback_decision").selectAll().where("id", "=", id).executeTakeFirst(),
+
+    /** Newest first. */
+    decisions(
+      filter: {
+        readonly deployment?: string | undefined;
+        readonly outcome?: DecisionRow["outcome"] | undefined;
+      },
+      after: DecisionPosition | undefined,
+      limit: number,
+    ): Promise<DecisionRow[]> {
+      let query = tables().selectFrom("rollback_decision").selectAll();
+      if (filter.deployment !== undefined) query = query.where("deployment", "=", filter.deployment);
+      if (filter.outcome !== undefined) query = query.where("outcome", "=", filter.outcome);
+      if (after !== undefined) {
+        const { atMs, id } = after;
+        query = query.where((is) =>
+          is.or([is("at_ms", "<", atMs), is.and([is("at_ms", "=", atMs), is("id", ">", id)])]),
+        );
+      }
+      return query.orderBy("at_ms", "desc").orderBy("id").limit(limit).execute();
+    },
+
     since: (deployment: string, sinceMs: number) =>
       tables()
         .selectFrom("monitoring_rollback")
@@ -52,14 +115,28 @@ export function createRollbackStore(database: Database) {
         .where("at_ms", ">=", sinceMs)
         .execute(),
 
-    end: async ({ deployment, model, version }: RollbackRow, outcome: string) => {
-      await tables()
-        .updateTable("monitoring_rollback")
-        .set({ outcome })
-        .where("deployment", "=", deployment)
-        .where("model", "=", model)
-        .where("version", "=", version)
-        .execute();
-    },
+    /** What came of a claim. */
+    end: (
+      { deployment, model, version, revision }: RollbackRow,
+      result: Pick<DecisionRow, "outcome" | "detail" | "new_revision">,
+    ) =>
+      database.transaction<Tables, void>(async (trx) => {
+        await trx
+          .updateTable("monitoring_rollback")
+          .set({ outcome: result.detail })
+          .where("deployment", "=", deployment)
+          .where("model", "=", model)
+          .where("version", "=", version)
+          .execute();
+        await trx
+          .updateTable("rollback_decision")
+          .set(result)
+          .where("deployment", "=", deployment)
+          .where("model", "=", model)
+          .where("version", "=", version)
+          .where("revision", "=", revision)
+          .where("outcome", "=", "pending")
+          .execute();
+      }),
   };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Clock } from "../../../shared/clock.ts";
 import { isKetlineError } from "../../../shared/errors.ts";
@@ -5,8 +6,9 @@ import { type CheckStanding, systemActor } from "../../../shared/identity/index.
 import type { Deployment, DeploymentRevision, Serving } from "../../serving/index.ts";
 import type { AlertStore } from "../results/alert-store.ts";
 import type { Alert, Monitor } from "../schemas.ts";
+import { type DecisionInputs, decide, reasonOf } from "./decision.ts";
 import { byBadness, type Finding, judgeRevision, observationsOf } from "./judgement.ts";
-import type { RollbackRow, RollbackStore } from "./rollback-store.ts";
+import type { DecisionRow, RollbackRow, RollbackStore } from "./rollback-store.ts";
 
 export interface BakeOptions {
   readonly serving: Pick<
@@ -27,7 +29,6 @@ type BakeOutcome =
 
 const minuteMs = 60_000;
 const dayMs = 24 * 3_600_000;
-const maxRollbacksADay = 3;
 /** How long after the bake time a look may come and still judge it. */
 const graceMs = 5 * minuteMs;
 /** How far apart looks are that count: a timer may run on several instances. */
@@ -95,6 +96,7 @@ async function watchBake(options: BakeOptions, monitor: Monitor, name: string): 
   const nowMs = clock();
   const current = await bakingRevision(serving, name, monitor, nowMs);
   if (current === null) {
+    await finishCutOff(options, name);
     await alerts.resolveSeries(monitor.name, seriesPrefix, nowMs);
     return { kind: "not_baking" };
   }
@@ -163,10 +165,6 @@ function seriesOf({ revision }: DeploymentRevision): string {
   return `${seriesPrefix}${revision}`;
 }
 
-function reasonOf({ model, version, judgement }: Finding): string {
-  return `Version ${version} of "${model}", newly deployed: ${judgement.sentence}`;
-}
-
 function bakeAction(muted: boolean): Alert["action"] {
   return muted
     ? { kind: "rollback", state: "skipped", detail: "The signal is muted." }
@@ -185,64 +183,102 @@ async function takeBack(
   const pending = (await alerts.pendingActions(monitor.name)).filter((alert) => alert.series === series);
   // Done, refused, or muted before: the alert says which.
   if (pending.length === 0) return { kind: "watching" };
-  const finish = async (
-    kind: "rolled_back" | "dry_run" | "refused",
-    detail: string,
-  ): Promise<BakeOutcome> => {
-    const state = kind === "rolled_back" ? "done" : kind === "dry_run" ? "skipped" : "failed";
-    for (const alert of pending) await alerts.actionDone(alert.id, { kind: "rollback", state, detail });
-    if (kind === "rolled_back") await alerts.resolveSeries(monitor.name, seriesPrefix, nowMs);
-    logger.warn(
-      { monitor: monitor.name, deployment: current.deployment, revision: current.revision },
-      detail,
-    );
-    return { kind, detail };
-  };
-  if (monitor.dryRun) return finish("dry_run", `Dry run: revision ${current.revision} would be rolled back.`);
-  const today = await rollbacks.since(current.deployment, nowMs - dayMs);
-  const others = today.filter((row) => row.model !== worst.model || row.version !== worst.version);
-  if (others.length >= maxRollbacksADay) {
-    return finish("refused", `${others.length} rollbacks in 24 hours are enough; a person has to look.`);
-  }
-  try {
-    await options.checkStanding(monitor.updatedBy, "operator");
-  } catch (error) {
-    if (!isKetlineError(error, "forbidden")) throw error;
-    return finish("refused", `${error.message} A person has to look, or save the monitor again.`);
-  }
-  const claim = await rollbacks.claim({
+  const inputs = await inputsOf(options, monitor, current, worst, nowMs);
+  const decision = decide(inputs);
+  if (decision.kind === "wait") return { kind: "watching" };
+  const row: DecisionRow = {
+    id: randomUUID(),
     deployment: current.deployment,
     model: worst.model,
     version: worst.version,
     revision: current.revision,
     monitor: monitor.name,
     at_ms: nowMs,
-    evidence: JSON.stringify(worst),
-  });
-  if (claim.outcome !== null || claim.revision !== current.revision) {
-    return finish("refused", `Version ${worst.version} was rolled back once before; a person put it back.`);
+    inputs: JSON.stringify(inputs),
+    outcome: decision.kind === "dry_run" ? "dry_run" : "refused",
+    detail: decision.reason,
+    new_revision: null,
+  };
+  let outcome: BakeOutcome & { readonly detail: string };
+  if (decision.kind === "roll_back") outcome = await rollBack(options, monitor, row, decision.reason);
+  else {
+    await rollbacks.decided(row);
+    outcome = { kind: decision.kind === "dry_run" ? "dry_run" : "refused", detail: decision.reason };
   }
-  return rollBack(options, monitor, claim, reasonOf(worst), finish);
+  const { kind, detail } = outcome;
+  const state = kind === "rolled_back" ? "done" : kind === "dry_run" ? "skipped" : "failed";
+  for (const alert of pending) await alerts.actionDone(alert.id, { kind: "rollback", state, detail });
+  if (kind === "rolled_back") await alerts.resolveSeries(monitor.name, seriesPrefix, nowMs);
+  logger.warn({ monitor: monitor.name, deployment: current.deployment, revision: current.revision }, detail);
+  return outcome;
+}
+
+async function inputsOf(
+  { rollbacks, checkStanding }: BakeOptions,
+  monitor: Monitor,
+  { deployment, revision }: DeploymentRevision,
+  finding: Finding,
+  nowMs: number,
+): Promise<DecisionInputs> {
+  const isThis = ({ model, version }: Pick<RollbackRow, "model" | "version">) =>
+    model === finding.model && version === finding.version;
+  const all = await rollbacks.since(deployment, 0);
+  const others = all.filter((row) => row.at_ms >= nowMs - dayMs && !isThis(row));
+  // One that was claimed for this very revision and not ended was cut off, and is taken up again.
+  const before = all.find((row) => isThis(row) && (row.outcome !== null || row.revision !== revision));
+  let standingRefusal: string | null = null;
+  try {
+    await checkStanding(monitor.updatedBy, "operator");
+  } catch (error) {
+    if (!isKetlineError(error, "forbidden")) throw error;
+    standingRefusal = error.message;
+  }
+  return {
+    ...{ finding, revision, standingRefusal },
+    ...{ dryRun: monitor.dryRun, othersToday: others.length, wasTakenBack: before !== undefined },
+  };
 }
 
 async function rollBack(
   { serving, rollbacks }: BakeOptions,
   monitor: Monitor,
-  claim: RollbackRow,
+  decision: DecisionRow,
   reason: string,
-  finish: (kind: "rolled_back" | "refused", detail: string) => Promise<BakeOutcome>,
-): Promise<BakeOutcome> {
+): Promise<BakeOutcome & { readonly detail: string }> {
+  const { deployment, model, version, revision, at_ms } = decision;
+  const asked = { deployment, model, version, revision, monitor: monitor.name, at_ms };
+  const claim = await rollbacks.claim(asked, decision);
+  if (claim.outcome !== null || claim.revision !== revision) {
+    return { kind: "refused", detail: `Version ${version} was rolled back by another instance just now.` };
+  }
   try {
-    const by = { actor: actorOf(monitor), reason, expectedRevision: claim.revision };
-    const { revision } = await serving.rollback(claim.deployment, by);
-    const detail = `Revision ${claim.revision} was rolled back; revision ${revision} serves what was before it.`;
-    await rollbacks.end(claim, detail);
-    return finish("rolled_back", detail);
+    const by = { actor: actorOf(monitor), reason, expectedRevision: revision };
+    const made = await serving.rollback(deployment, by);
+    const detail = rolledBack(revision, made.revision);
+    await rollbacks.end(claim, { outcome: "rolled_back", detail, new_revision: made.revision });
+    return { kind: "rolled_back", detail };
   } catch (error) {
     if (!isKetlineError(error)) throw error; // tried again at the next look
     const detail = `The rollback was refused: ${error.message}`;
-    await rollbacks.end(claim, detail);
-    return finish("refused", detail);
+    await rollbacks.end(claim, { outcome: "refused", detail, new_revision: null });
+    return { kind: "refused", detail };
+  }
+}
+
+function rolledBack(from: number, to: number): string {
+  return `Revision ${from} was rolled back; revision ${to} serves what was before it.`;
+}
+
+/** Writes down what came of a rollback whose process ended between doing it and saying so. */
+async function finishCutOff({ serving, rollbacks }: BakeOptions, deployment: string): Promise<void> {
+  const open = (await rollbacks.since(deployment, 0)).filter(({ outcome }) => outcome === null);
+  if (open.length === 0) return;
+  const { items } = await serving.listRevisions(deployment, { limit: 100 });
+  for (const claim of open) {
+    const made = items.findLast(({ revision, change }) => revision > claim.revision && change === "rollback");
+    if (made === undefined) continue;
+    const detail = rolledBack(claim.revision, made.revision);
+    await rollbacks.end(claim, { outcome: "rolled_back", detail, new_revision: made.revision });
   }
 }
 

@@ -177,19 +177,32 @@ describe.each(databaseCases())("the stores of monitoring on $name", ({ open }) =
 
   it("let one claim have the rollback of a version", async () => {
     const store = createRollbackStore(await database());
-    const claim = (revisionNumber: number) =>
-      store.claim({
+    const claim = (revisionNumber: number) => {
+      const of = {
         deployment: "flights",
         model: "late",
         version: "2",
         revision: revisionNumber,
         monitor: "drift",
         at_ms: revisionNumber,
-        evidence: null,
-      });
+      };
+      const decision = {
+        ...of,
+        id: `d${revisionNumber}`,
+        inputs: "{}",
+        outcome: "refused",
+        detail: "",
+        new_revision: null,
+      } as const;
+      return store.claim(of, decision);
+    };
     const claims = await Promise.all([claim(1), claim(2), claim(3)]);
     expect(new Set(claims.map((each) => each.revision)).size).toBe(1);
-    await store.end(claims[0]!, "done");
+    expect(await store.decisions({}, undefined, 10)).toMatchObject([{ outcome: "pending" }]);
+    await store.end(claims[0]!, { outcome: "rolled_back", detail: "done", new_revision: 9 });
+    expect(await store.decisions({ deployment: "flights" }, undefined, 10)).toMatchObject([
+      { outcome: "rolled_back", detail: "done", new_revision: 9 },
+    ]);
     expect(await claim(4)).toMatchObject({ outcome: "done" });
     expect(await store.since("flights", 0)).toHaveLength(1);
     expect(await store.since("flights", 5)).toHaveLength(0);

@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 /** What a caller may do, from least to most; each role includes the ones before it. */
 export const roles = ["viewer", "contributor", "operator", "admin"] as const;
 export type Role = (typeof roles)[number];
@@ -59,5 +60,6 @@ export interface AuditEntry {
 }
 
 export interface AuditLog {
-  record(entry: AuditEntry): Promise<void>;
+  /** @param transaction that of the change itself, so that neither is there without the other */
+  record(entry: AuditEntry, transaction?: Transaction<unknown>): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import type { Transaction } from "kysely";
 import type { Database } from "../database/index.ts";
 import type { Actor, Role } from "./actor.ts";
 
@@ -30,8 +31,9 @@ export interface AuditFilter {
 export function createAuditStore(database: Database) {
   const db = database.tables<Tables>();
   return {
-    async insert(row: AuditRow): Promise<void> {
-      await db.insertInto("audit_entry").values(row).execute();
+    async insert(row: AuditRow, transaction?: Transaction<unknown>): Promise<void> {
+      const handle = (transaction as unknown as Transaction<Tables> | undefined) ?? db;
+      await handle.insertInto("audit_entry").values(row).execute();
     },
 
     /** Newest first; the subject is a prefix. */

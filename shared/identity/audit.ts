@@ -64,9 +64,9 @@ export function createAuditLog(options: AuditOptions): AuditOperations {
         },
       },
     ],
-    async record({ actor, action, subject, before, after, reason }: AuditEntry) {
+    async record({ actor, action, subject, before, after, reason }: AuditEntry, transaction) {
       const atMs = options.clock();
-      await store.insert({
+      const row = {
         id: nextId(atMs),
         at_ms: atMs,
         actor_id: actor.id,
@@ -78,7 +78,8 @@ export function createAuditLog(options: AuditOptions): AuditOperations {
         before: encode(before),
         after: encode(after),
         reason: reason?.replaceAll("\u0000", "") ?? null,
-      });
+      };
+      await store.insert(row, transaction);
     },
     list: async (filter, beforeId, limit) => (await store.list(filter, beforeId, limit)).map(recorded),
   };

@@ -147,9 +147,13 @@ export function createJobs(options: JobsOptions): JobOperations {
   };
 
   /** A commit that was made may lose its answer with the connection: then the row says whether it was. */
-  const insert = async (row: JobRow, alongside: SubmitOptions["alongside"]): Promise<boolean> => {
+  const insert = async (row: JobRow, { actor, alongside }: SubmitOptions): Promise<boolean> => {
+    const after = { kind: row.kind, idempotencyKey: row.idempotency_key };
     try {
-      return await store.insert(row, alongside && ((transaction) => alongside(transaction, jobOf(row))));
+      return await store.insert(row, async (transaction) => {
+        await alongside?.(transaction, jobOf(row));
+        await audit.record({ actor, action: "job.submit", subject: `job/${row.id}`, after }, transaction);
+      });
     } catch (error) {
       if (!(error instanceof UncertainChange)) throw error;
       const written = await store.get(row.id).catch(() => undefined);
@@ -200,7 +204,7 @@ export function createJobs(options: JobsOptions): JobOperations {
     },
 
     async submit<Spec, Result>(kind: JobKind<Spec, Result>, spec: Spec, submission: SubmitOptions) {
-      const { actor, idempotencyKey = null, delayMs = 0, alongside } = submission;
+      const { actor, idempotencyKey = null, delayMs = 0 } = submission;
       if (!kinds.has(kind.kind)) throw new Error(`The kind of job "${kind.kind}" is not registered.`);
       authorise(kind.kind, actor, "submit");
       const parsed = kind.spec.safeParse(spec);
@@ -232,17 +236,11 @@ export function createJobs(options: JobsOptions): JobOperations {
         log_count: 0,
         trace: JSON.stringify(traceCarrier()),
       };
-      if (!(await insert(row, alongside))) {
+      if (!(await insert(row, submission))) {
         const first = await store.byIdempotencyKey(kind.kind, idempotencyKey ?? "");
         if (first === undefined) throw conflict(`A ${kind.kind} job with this key was removed just now.`);
         return jobOf(first);
       }
-      await audit.record({
-        actor,
-        action: "job.submit",
-        subject: `job/${row.id}`,
-        after: { kind: kind.kind, idempotencyKey },
-      });
       await wake(row.id, delayMs);
       return jobOf(row);
     },

@@ -94,14 +94,12 @@ export function createJobStore(database: Database) {
      *
      * @returns whether it was inserted
      */
-    insert: (row: JobRow, alongside?: (trx: Transaction<unknown>) => Promise<void>): Promise<boolean> =>
-      alongside === undefined
-        ? insertJob(db, row)
-        : database.transaction<JobTables, boolean>(async (trx) => {
-            const isNew = await insertJob(trx, row);
-            if (isNew) await alongside(trx as unknown as Transaction<unknown>);
-            return isNew;
-          }),
+    insert: (row: JobRow, alongside: (trx: Transaction<unknown>) => Promise<void>): Promise<boolean> =>
+      database.transaction<JobTables, boolean>(async (trx) => {
+        const isNew = await insertJob(trx, row);
+        if (isNew) await alongside(trx as unknown as Transaction<unknown>);
+        return isNew;
+      }),
 
     get: (id: string) => db.selectFrom("job").selectAll().where("id", "=", id).executeTakeFirst(),
 
@@ -394,7 +392,7 @@ function endingColumns(ending: Ending, nowMs: number) {
   }
 }
 
-async function insertJob(handle: Kysely<JobTables>, row: JobRow): Promise<boolean> {
+async function insertJob(handle: Transaction<JobTables>, row: JobRow): Promise<boolean> {
   const inserted = await handle
     .insertInto("job")
     .values(row)

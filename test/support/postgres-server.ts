@@ -8,7 +8,8 @@ import path from "node:path";
 export interface OwnPostgres {
   readonly url: string;
   start(): void;
-  stop(): void;
+  /** `immediate` as a crash would: it recovers when it starts. */
+  stop(mode?: "fast" | "immediate"): void;
   remove(): void;
 }
 
@@ -54,7 +55,7 @@ export async function ownPostgres(settings: readonly string[] = []): Promise<Own
   const own: OwnPostgres = {
     url: `postgres://ketline@127.0.0.1:${port}/postgres`,
     start: () => run("pg_ctl", "-D", data, "-l", path.join(directory, "log"), "-w", "-o", options, "start"),
-    stop: () => run("pg_ctl", "-D", data, "-m", "fast", "-w", "stop"),
+    stop: (mode = "fast") => run("pg_ctl", "-D", data, "-m", mode, "-w", "stop"),
     remove() {
       try {
         run("pg_ctl", "-D", data, "-m", "immediate", "stop");

@@ -4,7 +4,7 @@ import { ownPostgres } from "../../support/postgres-server.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { startServerProcess } from "../server-process.ts";
 
-// node tools/node22.mjs test/durability/jobs/outage.ts [--seconds 30 --writers 8]
+// node tools/node22.mjs test/durability/jobs/outage.ts [--seconds 30 --writers 8 --mode fast]
 // The server over a PostgreSQL of its own, under load, with jobs and timers running. PostgreSQL stops for so long, and
 // comes back. Meanwhile answers are 503 with Retry-After, and /health is; two seconds after its return all is well; nothing
 // acknowledged is missing, and every job succeeds in its first attempt that counts.
@@ -13,6 +13,8 @@ const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "30" },
     writers: { type: "string", default: "8" },
+    // `fast` as at a maintenance, `immediate` as in a crash.
+    mode: { type: "string", default: "fast" },
   },
 });
 const outageMs = Number(values.seconds) * 1000;
@@ -47,7 +49,7 @@ try {
   await sleep(2_000);
   const underWay = await jobsIn("running");
   const stoppedMs = performance.now();
-  own.stop();
+  own.stop(values.mode === "immediate" ? "immediate" : "fast");
   const health: Answer[] = [];
   while (performance.now() - stoppedMs < outageMs) {
     health.push(await ask("GET", "/health"));

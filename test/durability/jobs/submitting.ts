@@ -139,6 +139,11 @@ async function orphans(database: Database): Promise<string[]> {
     ))
       found.push(`a row in ${table} names the job ${id}, which is not there`);
   }
+  for (const id of await ids(
+    sql`select job.id from job where not exists
+      (select 1 from audit_entry where action = 'job.submit' and subject = 'job/' || job.id)`,
+  ))
+    found.push(`job ${id} is not in the audit log`);
   const execution = sql`item.workspace || '/' || item.id || '@' || cast(item.created_ms as text)`;
   for (const id of await ids(
     sql`select item.id from quantum_workspace_item as item where not exists

@@ -5,7 +5,7 @@ const descriptions: Readonly<Record<number, string>> = {
   400: "The request is not valid: which part, with which value, and what would be right",
   401: "No credential, or not a good one",
   403: "The caller's role does not allow this",
-  404: "What the path names does not exist",
+  404: "What is named does not exist",
   405: "The path has no such method; `Allow` names those that it has",
   409: "It contradicts what is stored",
   412: "Somebody else changed it first: `If-Match` is not the current revision",
@@ -28,7 +28,8 @@ const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
 /** The statuses that can come at this route without it saying so. */
 function statusesOf(route: Route): number[] {
   const takesBody = route.body !== undefined;
-  const named = route.path.includes(":") || route.protocol !== "ketline";
+  // What is missing may be named by the path, the body or, of a list, the query.
+  const named = route.tag !== "System" || route.path.includes(":");
   const changes = route.method !== "GET";
   return [
     400,
@@ -38,7 +39,7 @@ function statusesOf(route: Route): number[] {
     ...(route.protocol === "quantum" ? [405] : []),
     ...(changes ? [409] : []),
     ...(changes && route.protocol === "ketline" ? [412] : []),
-    ...(takesBody ? [413] : []),
+    ...(takesBody || changes ? [413] : []),
     ...(route.protocol === "scoring" && takesBody ? [415] : []),
     ...(route.protocol === "inference" || route.protocol === "scoring" ? [422] : []),
     500,

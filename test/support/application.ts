@@ -27,6 +27,7 @@ import {
 } from "../../shared/jobs/index.ts";
 import { type MessageQueue, openMessageQueue, queueMigrations } from "../../shared/queues/index.ts";
 import { createEvents, createLogger, type Events, type Logger } from "../../shared/telemetry/index.ts";
+import { holdToDescription } from "./documented.ts";
 
 /** Signs the links of a test's blob store. */
 export const testSigningKey = "k".repeat(32);
@@ -150,6 +151,7 @@ export async function testGround(options: TestGroundOptions = {}): Promise<TestA
     publicUrl: config.publicUrl,
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
+  holdToDescription(app, routes);
   return {
     ...ground,
     app,

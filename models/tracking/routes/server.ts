@@ -64,7 +64,7 @@ function notServed(method: Method, path: string): Route {
     summary: "MLflow's GenAI side, which is not served",
     tag: "MLflow",
     ...(method === "GET" ? {} : { body: "stream" as const }),
-    responses: { 404: { description: "ENDPOINT_NOT_FOUND" } },
+    responses: {}, // 404, with the code ENDPOINT_NOT_FOUND
     handle: () => {
       throw notFound(
         "Ketline serves MLflow's tracking, artifacts and model registry; traces, evaluation data sets, scorers, prompts and the AI gateway are not part of it.",

@@ -162,8 +162,11 @@ export function blobRoutes({
         "Get Blob with ranges, Get Blob Properties by HEAD, and with `restype=container` List Blobs (`comp=list`) and Get " +
         "Container Properties, as Azure's Blob service answers them.",
       responses: {
-        200: { description: "The blob, or what was asked of it", contentType: "application/octet-stream" },
-        206: { description: "The range that was asked for", contentType: "application/octet-stream" },
+        ...errorResponses,
+        200: { description: "The blob in its own type, or what was asked of it", contentType: "*/*" },
+        206: { description: "The range that was asked for", contentType: "*/*" },
+        304: { description: "It is still as `If-None-Match` says" },
+        416: { description: "The range lies outside of the blob", contentType: "application/xml" },
       },
       handle: asAzure((call, query) => {
         const [restype, comp] = [query.get("restype"), query.get("comp")];
@@ -180,7 +183,7 @@ export function blobRoutes({
       summary: "Write a blob by a signed link",
       description:
         "Put Blob, Put Block (`comp=block`) and Put Block List (`comp=blocklist`) of Azure's Blob service.",
-      responses: { 201: { description: "It is stored durably" } },
+      responses: { ...errorResponses, 201: { description: "It is stored durably" } },
       handle: asAzure((call, query) => {
         const comp = query.get("comp");
         if (query.has("restype")) throw unknownOperation("PUT", "container");
@@ -194,7 +197,7 @@ export function blobRoutes({
       ...shared,
       method: "DELETE",
       summary: "Delete a blob by a signed link",
-      responses: { 202: { description: "It is gone" } },
+      responses: { ...errorResponses, 202: { description: "It is gone" } },
       handle: asAzure((call, query) => {
         if (query.has("restype") || query.has("comp")) throw unknownOperation("DELETE", "container");
         return remove(call, query);
@@ -210,6 +213,24 @@ const shared = {
   tag: "Blobs",
   timeoutMs: 0, // uploads and downloads take as long as the line needs
 } as const;
+
+/** In XML, as Azure's Blob service words them; a mistake of the server's own is told as elsewhere. */
+const errorResponses = Object.fromEntries(
+  [
+    [400, "The request is not valid"],
+    [403, "The link is none of this server's, has expired, or does not allow this"],
+    [404, "There is no such blob or operation"],
+    [409, "The blob is there already, or must not change"],
+    [412, "A condition does not hold"],
+    [413, "It has too many bytes"],
+    [501, "Understood, and not done by this server"],
+    [503, "The store is away now"],
+    [507, "There is no room left"],
+  ].map(([status, description]) => [
+    status,
+    { description: String(description), contentType: "application/xml" },
+  ]),
+);
 
 /** What anybody may have uploaded must not run in a browser as if it were ours. */
 const sealed = {

@@ -29,7 +29,7 @@ const ground = await testGround({
           tag: "Fits",
           role: "viewer",
           summary: "Fit",
-          responses: { 202: { description: "The job" } },
+          responses: { 202: { description: "The job", contentType: "application/json" } },
           handle: async ({ actor }) => json(await jobs.submit(fit, { n: 1 }, { actor }), 202),
         }),
       ],

@@ -11,6 +11,9 @@ import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
 import { datasetUses } from "./dataset-uses.ts";
 import { fitJob, planOf } from "./fitting/fit-job.ts";
+import { type KeyQuery, keyPage, type TrainedKeys } from "./many/keys.ts";
+import { checkMany, manyJobs } from "./many/many-job.ts";
+import { createManyStore } from "./many/store.ts";
 import { trainingRoutes } from "./routes.ts";
 import type { Training, TrainingSpec } from "./schemas.ts";
 import { createTrainingStore, type TrainingRow } from "./store.ts";
@@ -50,12 +53,16 @@ export interface TrainingOperations extends Trainings {
     before: { readonly createdMs: number; readonly id: string } | undefined,
     limit: number,
   ): Promise<readonly Training[]>;
+  /** The keys of a training with `partitionBy`. @throws notFound */
+  keys(id: string, query: KeyQuery): Promise<TrainedKeys>;
 }
 
 export function createTraining(options: TrainingOptions): Trainings {
   const { database, jobs, datasets } = options;
   const store = createTrainingStore(database);
   const fit = fitJob({ ...options, store });
+  const many = createManyStore(database);
+  const { many: fitMany, help } = manyJobs({ ...options, store, many });
 
   const trainingOf = async (row: TrainingRow): Promise<Training> => ({
     id: row.job_id,
@@ -71,7 +78,7 @@ export function createTraining(options: TrainingOptions): Trainings {
 
   const operations: TrainingOperations = {
     routes: [],
-    jobKinds: [fit],
+    jobKinds: [fit, fitMany, help],
     timers: [],
 
     datasetUses: (doomed) => datasetUses({ ...options, store }, doomed),
@@ -79,8 +86,9 @@ export function createTraining(options: TrainingOptions): Trainings {
     async submit(spec, { actor, idempotencyKey }) {
       const version = await datasets.getVersion(spec.dataset, spec.version);
       planOf(spec, version);
+      if (spec.partitionBy !== undefined) checkMany(spec, version);
       return jobs.submit(
-        fit,
+        spec.partitionBy === undefined ? fit : fitMany,
         { ...spec, version: version.version },
         {
           actor,
@@ -111,6 +119,11 @@ export function createTraining(options: TrainingOptions): Trainings {
 
     async list(model, before, limit) {
       return Promise.all((await store.list(model, before, limit)).map(trainingOf));
+    },
+
+    async keys(id, query) {
+      if ((await store.get(id)) === undefined) throw notFound(`There is no training "${id}".`);
+      return keyPage(many, id, query);
     },
   };
   return Object.assign(operations, { routes: trainingRoutes(operations) });

@@ -87,4 +87,43 @@ export const trainingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0320-training-keys",
+    async up({ schema }) {
+      await schema
+        .createTable("training_task")
+        .addColumn("job_id", "text", (column) => column.notNull())
+        .addColumn("task", "bigint", (column) => column.notNull())
+        .addColumn("state", "text", (column) => column.notNull())
+        .addColumn("owner", "text")
+        .addColumn("lease_until_ms", "bigint")
+        .addColumn("attempts", "bigint", (column) => column.notNull())
+        .addColumn("key_count", "bigint", (column) => column.notNull())
+        .addColumn("result", "text")
+        .addColumn("error", "text")
+        .addPrimaryKeyConstraint("training_task_key", ["job_id", "task"])
+        .execute();
+      await schema
+        .createTable("training_key")
+        .addColumn("job_id", "text", (column) => column.notNull())
+        .addColumn("key_number", "bigint", (column) => column.notNull())
+        .addColumn("key_values", "text", (column) => column.notNull())
+        .addColumn("task", "bigint")
+        .addColumn("state", "text", (column) => column.notNull())
+        .addColumn("reason", "text")
+        .addColumn("train_rows", "bigint", (column) => column.notNull())
+        .addColumn("holdout_rows", "bigint", (column) => column.notNull())
+        .addColumn("mean_loss", "double precision")
+        .addColumn("baseline_loss", "double precision")
+        .addColumn("champion_loss", "double precision")
+        .addColumn("metrics", "text")
+        .addPrimaryKeyConstraint("training_key_key", ["job_id", "key_number"])
+        .execute();
+      await schema
+        .createIndex("training_key_state")
+        .on("training_key")
+        .columns(["job_id", "state", "key_number"])
+        .execute();
+    },
+  },
 ];

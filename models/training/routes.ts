@@ -1,6 +1,7 @@
 import { decodeCursor, json, page, type Route, route } from "../../shared/http/index.ts";
 import { JobSchema } from "../../shared/jobs/index.ts";
 import type { TrainingOperations } from "./create-training.ts";
+import { KeysQuery, TrainedKeysSchema } from "./many/keys.ts";
 import {
   SubmitQuery,
   TrainingPage,
@@ -63,6 +64,21 @@ export function trainingRoutes(trainings: TrainingOperations): readonly Route[] 
       params: TrainingParams,
       responses: { 200: { description: "The training", schema: TrainingSchema } },
       handle: async ({ params }) => json(await trainings.get(params.id)),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/training/:id/keys",
+      protocol,
+      tag,
+      role: "viewer",
+      summary: "List the keys of a training with partitionBy",
+      description:
+        "What became of each key: `trained`, `fallback` (too few rows, or none in a part of the split), `failed` with " +
+        "the reason, or `queued`. Losses are means over the key's own holdout.",
+      params: TrainingParams,
+      query: KeysQuery,
+      responses: { 200: { description: "One page of keys", schema: TrainedKeysSchema } },
+      handle: async ({ params, query }) => json(await trainings.keys(params.id, query)),
     }),
   ];
 }

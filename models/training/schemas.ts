@@ -262,6 +262,34 @@ export const TrainingSpec = z
       .optional()
       .describe("Registers the model as a version of this one"),
     promotion: Promotion.default(Promotion.parse({})),
+    partitionBy: z
+      .array(ColumnName)
+      .min(1)
+      .max(8)
+      .optional()
+      .describe(
+        "Columns of texts, whole numbers or truth values: one model for each combination of their values",
+      ),
+    minRows: z
+      .int()
+      .min(4)
+      .max(1e9)
+      .optional()
+      .describe("With partitionBy: a key of fewer rows gets no model of its own; 500 when not given"),
+    fallback: z
+      .enum(["global", "parent"])
+      .optional()
+      .describe(
+        "With partitionBy: what answers for keys without a model. `global`, when not given: one model of all rows. " +
+          "`parent`: a model of the first columns of the key, where there is one, else the global one",
+      ),
+  })
+  .superRefine(({ partitionBy, minRows, fallback }, context) => {
+    if (partitionBy !== undefined) return;
+    for (const [path, value] of Object.entries({ minRows, fallback })) {
+      if (value !== undefined)
+        context.addIssue({ code: "custom", path: [path], message: "says nothing without partitionBy" });
+    }
   })
   .superRefine(({ task, algorithm }, context) => {
     const fault = algorithm === undefined ? undefined : algorithmFault(task, algorithm);
@@ -352,6 +380,18 @@ const DecisionSchema = z.object({
 });
 export type Decision = z.infer<typeof DecisionSchema>;
 
+const KeyCounts = z.object({
+  total: z.int(),
+  trained: z.int(),
+  fallback: z.int().describe("Keys with too few rows for a model of their own"),
+  failed: z.int().describe("Keys whose rows cannot be learnt from, or whose task failed"),
+  rowsWithoutKey: z.int().describe("Rows without a value in a key column of whole numbers or truth values"),
+  worse: z
+    .int()
+    .nullable()
+    .describe("Trained keys whose loss is above the champion's on the same rows; null when it was not asked"),
+});
+
 const TrainingResult = z.object({
   dataset: z.string(),
   version: z.string(),
@@ -366,6 +406,7 @@ const TrainingResult = z.object({
   baselines: BaselinesSchema.describe("What predicts without looking at a row, judged on the same holdout"),
   model: z.object({ name: z.string(), version: z.int() }).nullable(),
   decision: DecisionSchema.nullable().describe("null when no model is registered"),
+  keys: KeyCounts.optional().describe("With partitionBy"),
 });
 export type TrainingResult = z.infer<typeof TrainingResult>;
 

@@ -23,6 +23,8 @@ export interface Challenger {
   readonly model: Uint8Array;
   readonly holdoutRows: number;
   readonly baselines: Baselines;
+  /** How it stands against the champion, where that is known already. */
+  readonly compareWith?: (champion: ModelVersion) => CompareResult;
   /** Registers it, once, with the decision as it stands then. */
   readonly register: (decision: Decision) => Promise<number>;
 }
@@ -49,7 +51,10 @@ export async function promote(
   const { promotion } = context.spec;
   for (let attempt = 1; ; attempt++) {
     const champion = await registry.getByAlias(name, promotion.alias);
-    const result = champion === null ? null : await compare(options, context, champion, challenger);
+    const result =
+      champion === null
+        ? null
+        : (challenger.compareWith?.(champion) ?? (await compare(options, context, champion, challenger)));
     // Asked now, when the deed is done: hours may have passed since the job was submitted.
     const actor = await context.actorNow();
     const wanted = decide(promotion, champion?.version ?? null, result, challenger.baselines);

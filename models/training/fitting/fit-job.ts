@@ -134,13 +134,14 @@ async function train(options: FitJobOptions, given: Context): Promise<TrainingRe
 }
 
 /** Of a run whose attempt had no time to end it. */
-const goneReason = "The process that trained went away in the middle; another attempt follows.";
+export const goneReason = "The process that trained went away in the middle; another attempt follows.";
 
-async function startRun(
+export async function startRun(
   { tracking, store, config }: FitJobOptions,
   { jobId, spec, actor }: Context,
   version: DatasetVersion,
   experimentId: string,
+  kind: "training.fit" | "training.many" = "training.fit",
 ): Promise<string> {
   // Written down before it is made, so that no crash leaves a run that no training names.
   const runId = randomUUID().replaceAll("-", "");
@@ -152,7 +153,7 @@ async function startRun(
     tags: {
       ...spec.tags,
       "mlflow.source.type": "JOB",
-      "mlflow.source.name": "training.fit",
+      "mlflow.source.name": kind,
       "ketline.job": jobId,
       "ketline.dataset": spec.dataset,
       "ketline.dataset_version": version.version,
@@ -292,7 +293,7 @@ async function register(
   return { model: { name, version }, decision };
 }
 
-async function versionOfRun(
+export async function versionOfRun(
   { registry }: FitJobOptions,
   name: string | null,
   runId: string,
@@ -331,7 +332,7 @@ async function storedFit(
   return baselines === undefined ? null : { experimentId, runId, model, rows, metrics: holdout, baselines };
 }
 
-function provenance(spec: TrainingSpec, codeVersion: string): Record<string, string> {
+export function provenance(spec: TrainingSpec, codeVersion: string): Record<string, string> {
   return {
     "ketline.dataset": spec.dataset,
     "ketline.dataset_version": spec.version,
@@ -339,7 +340,7 @@ function provenance(spec: TrainingSpec, codeVersion: string): Record<string, str
   };
 }
 
-function decisionTags({ promoted, reason, comparison }: Decision): Record<string, string> {
+export function decisionTags({ promoted, reason, comparison }: Decision): Record<string, string> {
   return {
     "ketline.promoted": String(promoted),
     "ketline.promotion_reason": reason,
@@ -348,11 +349,11 @@ function decisionTags({ promoted, reason, comparison }: Decision): Record<string
 }
 
 /** What the process of a fit may hold: the columns (`data/training-rows.ts` bounds them), DuckDB and the graph. */
-const fitMemoryMiB = 4096;
+export const fitMemoryMiB = 4096;
 /** MLflow keeps parameters of up to 6,000 characters. */
 const longestParameter = 6000;
 
-function parametersOf(spec: TrainingSpec, algorithm: Algorithm): Record<string, string> {
+export function parametersOf(spec: TrainingSpec, algorithm: Algorithm): Record<string, string> {
   const { kind, ...settings } = algorithm;
   const values: Record<string, unknown> = {
     task: spec.task,

@@ -1,5 +1,7 @@
 import { unavailable } from "../../../shared/errors.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
+import type { SubModel } from "../bundles/bundle-index.ts";
+import { assemble, describeByKey, groupByKey, rowsFor } from "../bundles/by-key.ts";
 import { createHosts, type Host } from "../hosts/hosts.ts";
 import type { ModelDescription } from "../repository/model.ts";
 import type { ModelFiles } from "../repository/model-files.ts";
@@ -53,7 +55,9 @@ export function withHostPool<Result>(
       { readonly generation: number; readonly loading: Promise<ModelDescription> }
     >();
 
-    const load = async (host: Host): Promise<ModelDescription> => {
+    const bundles = await files.bundlesOf(prefix, registered);
+    const times = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
+    const loadFrom = async (host: Host, name: string, from: string): Promise<ModelDescription> => {
       const inspection = {
         maxFileBytes: limits.maxModelBytes,
         maxNodes: limits.maxNodes,
@@ -61,16 +65,16 @@ export function withHostPool<Result>(
       };
       const request = {
         kind: "load",
-        key,
-        directory: folder,
+        key: name,
+        directory: from,
         limits: inspection,
         onlyKnownCost: false,
       } as const;
-      const times = { timeoutMs: 2 * limits.loadTimeoutMs, budgetMs: limits.loadTimeoutMs };
       const answer = await hosts.ask(host, request, times);
       if (answer.kind === "loaded") return answer.description;
       throw unavailable("The model's process did not load it.");
     };
+    const load = (host: Host) => loadFrom(host, key, folder);
     /** A process that was replaced has nothing loaded. */
     const loaded = (host: Host): Promise<ModelDescription> => {
       const known = loads.get(host);
@@ -84,18 +88,52 @@ export function withHostPool<Result>(
     try {
       const description = await loaded(hosts.choose());
       const outputs = description.signature.outputs.map(({ name }) => name);
-      return await work({
-        description,
-        async run(inputs) {
+      const runOwn = async (inputs: Tensors): Promise<Tensors> => {
+        const host = hosts.choose();
+        for (let attempt = 0; attempt < 3; attempt++) {
+          await loaded(host);
+          const request = { kind: "run", key, inputs, outputs } as const;
+          const answer = await hosts.ask(host, request, { timeoutMs: runTimeoutMs, budgetMs: runBudgetMs });
+          if (answer.kind === "ran") return answer.outputs;
+          loads.delete(host);
+        }
+        throw unavailable("The model's process was replaced again and again.");
+      };
+      if (bundles === null) return await work({ description, run: runOwn });
+      /** For these rows alone: a data set of many keys has few rows of each. */
+      const runSub = (model: SubModel, inputs: Tensors): Promise<Tensors> =>
+        files.withSubModel(prefix, model, async (from) => {
           const host = hosts.choose();
+          const name = `${key}#${model.file}:${model.offset}:${sequence++}`;
           for (let attempt = 0; attempt < 3; attempt++) {
-            await loaded(host);
-            const request = { kind: "run", key, inputs, outputs } as const;
+            await loadFrom(host, name, from);
+            const request = { kind: "run", key: name, inputs, outputs } as const;
             const answer = await hosts.ask(host, request, { timeoutMs: runTimeoutMs, budgetMs: runBudgetMs });
-            if (answer.kind === "ran") return answer.outputs;
-            loads.delete(host);
+            if (answer.kind !== "ran") continue;
+            await hosts.ask(host, { kind: "unload", key: name }, times).catch(() => undefined);
+            return answer.outputs;
           }
           throw unavailable("The model's process was replaced again and again.");
+        });
+      let sequence = 0;
+      const names = description.signature.inputs.map(({ name }) => name);
+      return await work({
+        description: describeByKey(description, bundles),
+        async run(inputs) {
+          const groups = groupByKey(inputs, bundles);
+          const answers: { rows: readonly number[]; outputs: Tensors }[] = [];
+          for (const { model, rows } of groups) {
+            const own = rowsFor(inputs, names, rows);
+            answers.push({
+              rows,
+              outputs: model === undefined ? await runOwn(own) : await runSub(model, own),
+            });
+          }
+          return assemble(
+            groups.reduce((sum, { rows }) => sum + rows.length, 0),
+            outputs,
+            answers,
+          );
         },
       });
     } catch (error) {

@@ -1,11 +1,21 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { promisify } from "node:util";
+import { inflateRaw } from "node:zlib";
 import type { BlobStat, BlobStore } from "../../../shared/blobs/index.ts";
 import { conflict, invalid, notFound, tooLarge } from "../../../shared/errors.ts";
+import {
+  type Bundles,
+  bundleFolder,
+  indexFile,
+  maxIndexBytes,
+  readBundleIndex,
+  type SubModel,
+} from "../bundles/bundle-index.ts";
 import type { RegisteredFile } from "./model-source.ts";
 
 /** The files of model versions on the local disk, where ONNX Runtime can read them. */
@@ -23,6 +33,18 @@ export interface ModelFiles {
     registered: readonly RegisteredFile[] | null,
     use: (directory: string, sizeBytes: number) => Promise<Result>,
   ): Promise<Result>;
+  /**
+   * The same for a model that lies compressed within a bundle: a folder with nothing but that.
+   *
+   * @throws conflict when it is not as the version's index says; notFound when its bundle is gone
+   */
+  withSubModel<Result>(
+    prefix: string,
+    model: SubModel,
+    use: (directory: string, sizeBytes: number) => Promise<Result>,
+  ): Promise<Result>;
+  /** The version's models by key; null where it has none. @throws conflict, invalid */
+  bundlesOf(prefix: string, registered: readonly RegisteredFile[] | null): Promise<Bundles | null>;
 }
 
 export interface ModelFilesOptions {
@@ -40,54 +62,122 @@ export function createModelFiles(options: ModelFilesOptions): ModelFiles {
   const inUse = new Map<string, number>();
   let cache: Promise<Map<string, number>> | undefined;
 
-  const ensure = async (
-    name: string,
-    prefix: string,
-    files: readonly BlobStat[],
-    registered: readonly RegisteredFile[] | null,
-  ) => {
+  const ensure = async (name: string, sizeBytes: number, fetch: (folder: string) => Promise<void>) => {
     cache ??= readCache(directory);
     const sizes = await cache;
     const folder = path.join(directory, name);
     if (await exists(folder)) await utimes(folder, new Date(), new Date());
-    else await download(blobs, folder, prefix, files, registered);
+    else await fetch(folder);
     sizes.delete(name);
-    sizes.set(name, sizeOf(files));
+    sizes.set(name, sizeBytes);
     await clearAway(options, sizes, inUse);
+  };
+  const withFolderOf = async <Result>(
+    name: string,
+    sizeBytes: number,
+    fetch: (folder: string) => Promise<void>,
+    use: (directory: string, sizeBytes: number) => Promise<Result>,
+  ): Promise<Result> => {
+    inUse.set(name, (inUse.get(name) ?? 0) + 1);
+    try {
+      let ready = pending.get(name);
+      if (ready === undefined) {
+        ready = ensure(name, sizeBytes, fetch).finally(() => pending.delete(name));
+        pending.set(name, ready);
+      }
+      await ready;
+      return await use(path.join(directory, name), sizeBytes);
+    } finally {
+      const users = (inUse.get(name) ?? 1) - 1;
+      if (users === 0) inUse.delete(name);
+      else inUse.set(name, users);
+    }
   };
   return {
     async withFolder(prefix, registered, use) {
-      const files = await filesOf(blobs, prefix, options.maxVersionBytes);
-      const name = fingerprint(prefix, files);
-      inUse.set(name, (inUse.get(name) ?? 0) + 1);
-      try {
-        let ready = pending.get(name);
-        if (ready === undefined) {
-          ready = ensure(name, prefix, files, registered).finally(() => pending.delete(name));
-          pending.set(name, ready);
+      const byKey = hasBundles(registered);
+      // Models of single keys are fetched one by one.
+      const own = byKey
+        ? registered?.filter((file) => !file.path.startsWith(`${bundleFolder}/`))
+        : registered;
+      const leaveOut = byKey ? `${prefix}/${bundleFolder}/` : undefined;
+      const files = await filesOf(blobs, prefix, options.maxVersionBytes, leaveOut);
+      const fetch = (folder: string) => download(blobs, folder, prefix, files, own ?? null);
+      return withFolderOf(fingerprint(prefix, files), sizeOf(files), fetch, use);
+    },
+    withSubModel(prefix, model, use) {
+      const { file, offset, length, sizeBytes, sha256 } = model;
+      const key = `${prefix}/${file}`;
+      if (sizeBytes > options.maxVersionBytes)
+        throw tooLarge(
+          `The model of the key has ${sizeBytes} bytes; at most ${options.maxVersionBytes} are served.`,
+        );
+      const name = createHash("sha256").update(`${key}\n${offset}\n${sha256}`).digest("hex").slice(0, 32);
+      const fetch = async (folder: string) => {
+        const content = await blobs.get(key, { offset, length });
+        if (content === null) throw notFound(`The file ${key} of the model is not there any more.`);
+        const compressed = new Uint8Array(await new Response(content.stream).arrayBuffer());
+        const bytes = await inflated(compressed, sizeBytes).catch(() => null);
+        if (bytes === null || createHash("sha256").update(bytes).digest("hex") !== sha256)
+          throw changed(file, true);
+        const partial = `${folder}.${randomUUID()}.partial`;
+        try {
+          await mkdir(partial, { recursive: true, mode: 0o700 });
+          await writeFile(path.join(partial, "model.onnx"), bytes, { mode: 0o600 });
+          await rename(partial, folder).catch(async (error: unknown) => {
+            if (!(await exists(folder))) throw error;
+          });
+        } finally {
+          await rm(partial, { recursive: true, force: true });
         }
-        await ready;
-        return await use(path.join(directory, name), sizeOf(files));
-      } finally {
-        const users = (inUse.get(name) ?? 1) - 1;
-        if (users === 0) inUse.delete(name);
-        else inUse.set(name, users);
+      };
+      return withFolderOf(name, sizeBytes, fetch, use);
+    },
+    async bundlesOf(prefix, registered) {
+      const expected = registered?.find((file) => file.path === indexFile);
+      if (expected === undefined) return null;
+      const content = await blobs.get(`${prefix}/${indexFile}`);
+      if (content === null) throw changed(indexFile, false);
+      if (content.stat.sizeBytes > maxIndexBytes) {
+        await content.stream.cancel();
+        throw tooLarge(
+          `Its ${indexFile} has ${content.stat.sizeBytes} bytes; at most ${maxIndexBytes} are read.`,
+        );
       }
+      const bytes = new Uint8Array(await new Response(content.stream).arrayBuffer());
+      if (createHash("sha256").update(bytes).digest("hex") !== expected.sha256)
+        throw changed(indexFile, true);
+      return readBundleIndex(bytes);
     },
   };
+}
+
+const inflated = promisify(
+  (compressed: Uint8Array, sizeBytes: number, done: (error: Error | null, bytes: Buffer) => void) =>
+    inflateRaw(compressed, { maxOutputLength: Math.max(1, sizeBytes) }, done),
+);
+
+function hasBundles(registered: readonly RegisteredFile[] | null): boolean {
+  return registered?.some((file) => file.path === indexFile) === true;
 }
 
 function sizeOf(files: readonly BlobStat[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-async function filesOf(blobs: BlobStore, prefix: string, maxBytes: number): Promise<readonly BlobStat[]> {
+async function filesOf(
+  blobs: BlobStore,
+  prefix: string,
+  maxBytes: number,
+  leaveOut: string | undefined,
+): Promise<readonly BlobStat[]> {
   const files: BlobStat[] = [];
   let bytes = 0;
   let cursor: string | undefined;
   do {
     const page = await blobs.list(`${prefix}/`, cursor === undefined ? {} : { cursor });
     for (const file of page.blobs) {
+      if (leaveOut !== undefined && file.key.startsWith(leaveOut)) continue;
       files.push(file);
       bytes += file.sizeBytes;
     }

@@ -10,6 +10,7 @@ import {
   unavailable,
 } from "../../../shared/errors.ts";
 import type { Logger } from "../../../shared/telemetry/index.ts";
+import { type KeyedModelParts, openKeyedModel } from "../bundles/keyed-model.ts";
 import type { AskOptions } from "../hosts/hosts.ts";
 import { createLanes, moveAside } from "../hosts/lanes.ts";
 import { changedFileCode, createModelFiles } from "../repository/model-files.ts";
@@ -94,6 +95,8 @@ export interface SessionsOptions {
   readonly limits: SessionLimits;
 }
 
+type WithFolder = <Result>(use: (directory: string, sizeBytes: number) => Promise<Result>) => Promise<Result>;
+
 /** For running a model once for nobody. */
 const warmUpBudgetMs = 5000;
 
@@ -147,14 +150,10 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (entry !== newest && entry.model !== undefined) retire(key, entry);
     }
   };
-  const open = (key: string, version: ServableVersion): Entry => {
-    const load = (at: LoadPlace) => loadInto(at, entry, key, version);
-    const opening = Promise.resolve().then(() =>
-      openServedModel({ key, lanes, load, inlineRule: limits.inlineRule }),
-    );
-    const entry: Entry = { opening, model: undefined, inUse: 0, retired: false };
+  const openEntry = (key: string, load: (entry: Entry) => Promise<ServedModel>): Entry => {
+    const { promise, resolve, reject } = Promise.withResolvers<ServedModel>();
+    const entry: Entry = { opening: promise, model: undefined, inUse: 0, retired: false };
     entries.set(key, entry);
-    keys.set(`${version.name}/${version.version}`, key);
     entry.opening.then(
       (model) => {
         entry.model = model;
@@ -166,9 +165,89 @@ export function createSessions(options: SessionsOptions): Sessions {
         if (entries.get(key) === entry) entries.delete(key);
       },
     );
+    Promise.resolve()
+      .then(() => load(entry))
+      .then(resolve, reject);
     return entry;
   };
-  const loadInto = async (at: LoadPlace, entry: Entry, key: string, version: ServableVersion) => {
+  const withEntry = async <Result>(
+    key: string,
+    version: ServableVersion,
+    timeoutMs: number,
+    load: (entry: Entry) => Promise<ServedModel>,
+    use: (model: ServedModel) => Promise<Result>,
+  ): Promise<Result> => {
+    quarantine.check(key);
+    let entry = entries.get(key);
+    if (entry === undefined) entry = openEntry(key, load);
+    else if (key !== newest) {
+      entries.delete(key);
+      entries.set(key, entry);
+    }
+    newest = key;
+    entry.inUse++;
+    try {
+      const late = () => stillLoading(version, timeoutMs);
+      return await use(entry.model ?? (await inTime(entry.opening, timeoutMs, late)));
+    } finally {
+      entry.inUse--;
+      if (entry.retired && entry.inUse === 0) void entry.model?.release();
+    }
+  };
+  const openSingle = (key: string, version: ServableVersion, folder: WithFolder) => (entry: Entry) =>
+    openServedModel({
+      key,
+      lanes,
+      load: (at: LoadPlace) => loadInto(at, entry, key, version, folder),
+      inlineRule: limits.inlineRule,
+    });
+  const openVersion = (key: string, version: ServableVersion) => async (entry: Entry) => {
+    const place = await placeOf(key, version);
+    const ownFolder: WithFolder = (use) => files.withFolder(place.prefix, place.registered, use);
+    const { bundles } = place;
+    if (bundles === null) return openSingle(key, version, ownFolder)(entry);
+    const withSub: KeyedModelParts["withModel"] = (model, timeoutMs, use) => {
+      const folder: WithFolder =
+        model === undefined ? ownFolder : (use) => files.withSubModel(place.prefix, model, use);
+      const subKey = model === undefined ? `${key}#own` : `${key}#${model.file}:${model.offset}`;
+      return withEntry(subKey, version, timeoutMs, openSingle(subKey, version, folder), use);
+    };
+    const fallback = await withSub(undefined, limits.loadTimeoutMs, async ({ description }) => description);
+    return openKeyedModel({
+      key,
+      bundles,
+      fallback,
+      withModel: withSub,
+      release() {
+        for (const [subKey, sub] of entries) if (subKey.startsWith(`${key}#`)) retire(subKey, sub);
+      },
+    });
+  };
+  /** Where a version's files lie, and whether it has models by key. */
+  const placeOf = async (key: string, version: ServableVersion) => {
+    try {
+      quarantine.check(key);
+      const prefix = await models.artifactPrefix(version.name, version.version);
+      const registered = await models.manifest(version.name, version.version);
+      return { prefix, registered, bundles: await files.bundlesOf(prefix, registered) };
+    } catch (error) {
+      throw failureOf(key, version, error);
+    }
+  };
+  const failureOf = (key: string, version: ServableVersion, error: unknown): unknown => {
+    const failure = cannotServe(version, error);
+    if (isChangedFile(failure)) options.onChangedFile?.(version, String(failure));
+    const isFinal = isKetlineError(failure, "invalid") || isKetlineError(failure, "insufficient");
+    if (isFinal) quarantine.refuse(key, failure);
+    return failure;
+  };
+  const loadInto = async (
+    at: LoadPlace,
+    entry: Entry,
+    key: string,
+    version: ServableVersion,
+    withFolder: WithFolder,
+  ) => {
     quarantine.check(key);
     const { hosts, host, onlyKnownCost, shareMs } = at;
     const limit: AskOptions = {
@@ -177,9 +256,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       shareMs,
     };
     try {
-      const prefix = await models.artifactPrefix(version.name, version.version);
-      const registered = await models.manifest(version.name, version.version);
-      return await files.withFolder(prefix, registered, async (modelDirectory, sizeBytes) => {
+      return await withFolder(async (modelDirectory, sizeBytes) => {
         // Reading a large file takes a while by itself.
         if (onlyKnownCost && sizeBytes > limits.inlineRule.maxFileBytes) return undefined;
         const record = lanes.record(key);
@@ -206,33 +283,15 @@ export function createSessions(options: SessionsOptions): Sessions {
         return again.kind === "loaded" ? again : undefined;
       });
     } catch (error) {
-      const failure = cannotServe(version, error);
-      if (isChangedFile(failure)) options.onChangedFile?.(version, String(failure));
-      const isFinal = isKetlineError(failure, "invalid") || isKetlineError(failure, "insufficient");
-      if (isFinal) quarantine.refuse(key, failure);
-      throw failure;
+      throw failureOf(key, version, error);
     }
   };
 
   return {
-    async withModel(version, timeoutMs, use) {
+    withModel(version, timeoutMs, use) {
       const key = keyOf(version);
-      quarantine.check(key);
-      let entry = entries.get(key);
-      if (entry === undefined) entry = open(key, version);
-      else if (key !== newest) {
-        entries.delete(key);
-        entries.set(key, entry);
-      }
-      newest = key;
-      entry.inUse++;
-      try {
-        const late = () => stillLoading(version, timeoutMs);
-        return await use(entry.model ?? (await inTime(entry.opening, timeoutMs, late)));
-      } finally {
-        entry.inUse--;
-        if (entry.retired && entry.inUse === 0) void entry.model?.release();
-      }
+      if (!entries.has(key)) keys.set(`${version.name}/${version.version}`, key);
+      return withEntry(key, version, timeoutMs, openVersion(key, version), use);
     },
     unload(version) {
       const key = keyOf(version);

@@ -66,8 +66,7 @@ export async function gather(blobs: BlobStore, plan: Plan, tasks: readonly TaskR
   const isWhole = ({ key }: TrainedKey) => plan.keys[key]?.values.length === plan.keyColumns.length;
   const whole = trained.filter(isWhole);
   const { target, predicted } = scoresOf(scores);
-  const sum = (ofKey: (key: TrainedKey) => number) =>
-    trained.reduce((total, key) => total + ofKey(key), 0);
+  const sum = (ofKey: (key: TrainedKey) => number) => trained.reduce((total, key) => total + ofKey(key), 0);
   const holdoutRows = sum((key) => key.holdoutRows);
   const trainRows = sum((key) => key.trainRows);
   const { metric } = lossFor(plan.recipe);

@@ -50,7 +50,13 @@ function stops(rowsPerStop: number, others: Readonly<Record<string, number>> = {
 }
 
 interface Keys {
-  items: { values: string[]; state: string; reason: string | null; trainRows: number; meanLoss: number | null }[];
+  items: {
+    values: string[];
+    state: string;
+    reason: string | null;
+    trainRows: number;
+    meanLoss: number | null;
+  }[];
   nextCursor?: string;
 }
 const keysOf = async (id: string, query = "") =>
@@ -71,7 +77,10 @@ describe("a training with partitionBy", () => {
     expect(new Set(items.map(({ values }) => values[0]))).toEqual(
       new Set([...offsets.keys(), "rare", "constant"]),
     );
-    expect(items.find(({ values }) => values[0] === "rare")).toMatchObject({ state: "fallback", meanLoss: null });
+    expect(items.find(({ values }) => values[0] === "rare")).toMatchObject({
+      state: "fallback",
+      meanLoss: null,
+    });
     // The whole number x can be told from trees of four leaves, the own mean of a stop cannot tell it.
     for (const { state, meanLoss } of items) if (state === "trained") expect(meanLoss).toBeLessThan(1);
   });
@@ -81,7 +90,10 @@ describe("a training with partitionBy", () => {
     await ground.addDataset("stops", "csv", stops(200, { rare: 20 }));
     const { id } = await ground.train(spec);
     const first = await keysOf(id, "?limit=4&order=meanLoss&direction=descending");
-    const second = await keysOf(id, `?limit=4&order=meanLoss&direction=descending&cursor=${first.nextCursor}`);
+    const second = await keysOf(
+      id,
+      `?limit=4&order=meanLoss&direction=descending&cursor=${first.nextCursor}`,
+    );
     const losses = [...first.items, ...second.items].map(({ meanLoss }) => meanLoss);
     expect(losses).toHaveLength(7);
     expect(losses.at(-1)).toBeNull();

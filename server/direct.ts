@@ -23,7 +23,8 @@ export function answerDirectly(
   if (route === undefined) return undefined;
   const length = Number(headers["content-length"] ?? 0);
   const isPlain =
-    (method === "GET" ? headers["content-length"] === undefined : length > 0 && length <= maxBodyBytes) &&
+    // MLflow's calls read a GET without a query from its body.
+    (headers["content-length"] === undefined ? method === "GET" : length > 0 && length <= maxBodyBytes) &&
     !url.includes("#") &&
     headers["transfer-encoding"] === undefined &&
     /^[a-z\d.-]+(:\d{1,5})?$/.test(headers.host ?? "") &&

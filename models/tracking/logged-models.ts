@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { invalid, notFound } from "../../shared/errors.ts";
 import { parseJson } from "../../shared/http/index.ts";
@@ -230,6 +230,11 @@ export async function searchLoggedModels(
     order,
     limit: request.max_results,
     pageToken: request.page_token,
+    // MLflow's own tokens of this search name it too; those of other searches are for their order alone.
+    searchName: createHash("sha256")
+      .update(JSON.stringify([request.experiment_ids, request.filter, request.datasets, request.order_by]))
+      .digest("base64url")
+      .slice(0, 16),
   });
   const { rows, ...rest } = await loadPage(page, (ids) => loadLoggedModels(store, ids.map(String)));
   return { models: rows, ...rest };
@@ -245,9 +250,10 @@ function orderFrom(items: z.infer<typeof SearchLoggedModels>["order_by"]): Order
         `Invalid order by field name: ${item.field_name}. Only attributes and metrics are supported.`,
       );
     }
-    if (parsed.entity !== "metric" || item.dataset_name === undefined) return parsed;
-    const digest = item.dataset_digest === undefined ? {} : { digest: item.dataset_digest };
-    return { ...parsed, dataset: { name: item.dataset_name, ...digest } };
+    const { dataset_name: name, dataset_digest: digest } = item;
+    if (parsed.entity !== "metric" || (name === undefined && digest === undefined)) return parsed;
+    const dataset = { ...(name === undefined ? {} : { name }), ...(digest === undefined ? {} : { digest }) };
+    return { ...parsed, dataset };
   });
   const names = items.map(({ field_name }) => field_name);
   const created = order.some((item) => item.entity === "attribute" && item.attribute.sql === "l.created_ms");

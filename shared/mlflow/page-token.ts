@@ -5,29 +5,35 @@ import { invalid } from "../errors.ts";
 export type KeyPart = string | number;
 export type KeyKind = "text" | "integer" | "number";
 
-const Token = z.object({ after: z.array(z.union([z.string(), z.number()])) });
+const Token = z.object({ after: z.array(z.union([z.string(), z.number()])), of: z.string().optional() });
 
-/** An opaque page token: base64 of the JSON of the sort key after which the next page starts. */
-export function pageToken(after: readonly KeyPart[]): string {
-  return Buffer.from(JSON.stringify({ after })).toString("base64");
+/**
+ * An opaque page token: base64 of the JSON of the sort key after which the next page starts.
+ *
+ * @param of names the search that the token is good for
+ */
+export function pageToken(after: readonly KeyPart[], of?: string): string {
+  return Buffer.from(JSON.stringify({ after, of })).toString("base64");
 }
 
 /**
  * @param kinds of the parts that the sort key has
+ * @param of names the search that the token has to be good for
  * @throws invalid when the token was not made for this order, or is no token at all.
  */
 export function readPageToken(
   token: string | undefined,
   kinds: readonly KeyKind[],
+  of?: string,
 ): readonly KeyPart[] | undefined {
   if (token === undefined || token === "") return undefined;
   const parsed = Token.safeParse(decode(token));
-  if (parsed.success && parsed.data.after.length === kinds.length) {
+  if (parsed.success && parsed.data.after.length === kinds.length && parsed.data.of === of) {
     const { after } = parsed.data;
     if (kinds.every((kind, index) => isOfKind(after[index], kind))) return after;
   }
   throw invalid(
-    `Invalid page token '${token.slice(0, 100)}': pass the next_page_token of the page before, with the same order_by.`,
+    `Invalid page token '${token.slice(0, 100)}': pass the next_page_token of the page before, with the same ${of === undefined ? "order_by" : "experiments, filter, datasets and order_by"}.`,
   );
 }
 

@@ -1,6 +1,9 @@
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import type { z } from "zod";
 import { invalid, isKetlineError } from "../errors.ts";
 import { type DirectCall, parseJson, type RequestHead, readBytes, unstorableAt } from "../http/index.ts";
+import { mayBeCamelCase, nameFields } from "./spellings.ts";
 
 /** MLflow refuses larger logging requests (mlflow/utils/validation.py, MAX_BATCH_LOG_REQUEST_SIZE). */
 export const maxBatchBytes = 1_000_000;
@@ -11,9 +14,9 @@ const maxBodyBytes = 20 * 1024 ** 2;
 export type MlflowCall = Pick<DirectCall, "request" | "query" | "params">;
 
 /**
- * Reads a request as MLflow's server does: a GET from its query, anything else from its body, with the parameters of
- * the path on top. A body that is not JSON, or is not declared as JSON, counts as empty, so that the answer names what
- * is missing; unlike MLflow's, it then says why.
+ * Reads a request as MLflow's server does: a GET from its query, or from its body where it has no query, anything else
+ * from its body, with the parameters of the path on top. Fields are taken by both of protobuf's spellings. What cannot be
+ * read is refused, never answered as if nothing had been sent.
  *
  * @throws invalid in MLflow's words: `Missing value for required parameter 'x'`, `Invalid value 5 for parameter 'x'`.
  */
@@ -22,42 +25,102 @@ export async function readRequest<Value>(
   call: MlflowCall,
   limitBytes = maxBodyBytes,
 ): Promise<Value> {
-  const isQuery = call.request.method === "GET" || call.request.method === "HEAD";
-  const { fields, note, hasEscapes } = isQuery
-    ? { fields: { ...call.query }, note: "", hasEscapes: false }
-    : await readBody(call, limitBytes);
+  const { fields, hasEscapes, mayBeCamel } = hasQuery(call)
+    ? { fields: { ...call.query }, hasEscapes: false, mayBeCamel: true }
+    : await readBody(call.request, limitBytes);
+  if (mayBeCamel) nameFields(schema, fields);
   const raw = withoutNulls({ ...fields, ...call.params });
   if (!isPresent(raw.run_id) && isPresent(raw.run_uuid)) raw.run_id = raw.run_uuid;
   const parsed = schema.safeParse(raw);
-  if (!parsed.success) throw mlflowInvalid(parsed.error, raw, note);
+  if (!parsed.success) throw mlflowInvalid(parsed.error, raw);
   // Only an escape can bring such a text into JSON; those of the address are looked at with its encoding.
   if (hasEscapes) refuseUnstorable(raw);
   return parsed.data;
 }
 
-interface Body {
-  readonly fields: Record<string, unknown>;
-  /** Why the body counts as empty, if it does. */
-  readonly note: string;
-  readonly hasEscapes: boolean;
+function hasQuery({ request, query }: MlflowCall): boolean {
+  if (request.method !== "GET" && request.method !== "HEAD") return false;
+  for (const _ in query) return true;
+  return false;
 }
 
-const nothing: Body = { fields: {}, note: "", hasEscapes: false };
+interface Body {
+  readonly fields: Record<string, unknown>;
+  readonly hasEscapes: boolean;
+  readonly mayBeCamel: boolean;
+}
 
-async function readBody(call: MlflowCall, limitBytes: number): Promise<Body> {
-  const bytes = await readLimited(call.request, limitBytes);
-  if (bytes.byteLength === 0) return nothing;
-  const contentType = call.request.headers.get("content-type") ?? "";
-  if (!/\bjson\b/i.test(contentType)) {
-    const was = contentType === "" ? "it has no Content-Type" : `its Content-Type is '${contentType}'`;
-    return { ...nothing, note: ` The body was not read: ${was}; send application/json.` };
+const nothing: Body = { fields: {}, hasEscapes: false, mayBeCamel: false };
+
+async function readBody(request: RequestHead, limitBytes: number): Promise<Body> {
+  checkContentType(request);
+  const bytes = await decoded(request, await readLimited(request, limitBytes), limitBytes);
+  if (bytes.byteLength === 0) {
+    if (hasUnreadBody(request)) {
+      throw invalid(
+        "The body of this GET could not be read here; send the parameters in the query of the address.",
+      );
+    }
+    return { ...nothing, fields: {} };
   }
   const text = textOf(bytes);
   const value = jsonOf(text);
   // Old clients encode twice.
   const object = typeof value === "string" ? jsonOf(value) : value;
-  if (!isObject(object)) return { ...nothing, note: " The body was not read: it is not a JSON object." };
-  return { fields: object, note: "", hasEscapes: text?.includes("\\u") === true };
+  if (!isObject(object)) {
+    throw invalid(
+      text === undefined
+        ? "Bad Request. The body is not JSON: it is not text in UTF-8."
+        : `Bad Request. The body is not a JSON object: ${JSON.stringify(text.slice(0, 100))}.`,
+    );
+  }
+  return {
+    fields: object,
+    hasEscapes: text?.includes("\\u") === true,
+    mayBeCamel: text !== undefined && (typeof value === "string" || mayBeCamelCase(text)),
+  };
+}
+
+/** MLflow asks it of POST and PUT alone (mlflow/server/validation.py). */
+function checkContentType({ method, headers }: RequestHead): void {
+  if (method !== "POST" && method !== "PUT") return;
+  const contentType = headers.get("content-type") ?? "";
+  if (contentType === "") {
+    throw invalid("Bad Request. Content-Type header is missing. Send application/json.");
+  }
+  if (/\bjson\b/i.test(contentType)) return;
+  throw invalid(
+    `Bad Request. Content-Type must be one of ['application/json']. It is '${contentType.slice(0, 200)}'.`,
+  );
+}
+
+/** A body that some way of receiving a GET does not hand on. */
+function hasUnreadBody({ method, headers }: RequestHead): boolean {
+  if (method !== "GET" && method !== "HEAD") return false;
+  return Number(headers.get("content-length") ?? 0) > 0 || headers.get("transfer-encoding") !== null;
+}
+
+const inflate = promisify(gunzip);
+
+/** @throws invalid for an encoding that is not taken, and for what is larger than the limit when it is unpacked */
+async function decoded(request: RequestHead, bytes: Uint8Array, limitBytes: number): Promise<Uint8Array> {
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (encoding === "identity" || encoding === "" || bytes.byteLength === 0) return bytes;
+  if (encoding !== "gzip" && encoding !== "x-gzip") {
+    throw invalid(
+      `Bad Request. Content-Encoding is '${encoding.slice(0, 100)}'; gzip and identity are taken.`,
+    );
+  }
+  try {
+    return await inflate(bytes, { maxOutputLength: limitBytes });
+  } catch (error) {
+    const isLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    throw invalid(
+      isLarge
+        ? `The body has more than ${limitBytes} bytes when it is unpacked; at most ${limitBytes} are taken here.`
+        : "Bad Request. Content-Encoding is gzip, and the body is not a whole gzip file.",
+    );
+  }
 }
 
 async function readLimited(request: RequestHead, limitBytes: number): Promise<Uint8Array> {
@@ -121,7 +184,7 @@ function refuseUnstorable(value: unknown): void {
 
 const seeDocumentation = " See the API docs for more information about request parameters.";
 
-function mlflowInvalid(error: z.ZodError, raw: unknown, note: string) {
+function mlflowInvalid(error: z.ZodError, raw: unknown) {
   const issue = error.issues[0];
   const path = issue?.path ?? [];
   const name = path.reduce<string>(
@@ -137,7 +200,7 @@ function mlflowInvalid(error: z.ZodError, raw: unknown, note: string) {
   const message = isPresent(value)
     ? `Invalid value ${JSON.stringify(value).slice(0, 1000)} for parameter '${name}' supplied: ${issue?.message}. Hint: Value was of type '${typeName(value)}'.`
     : `Missing value for required parameter '${name}'.`;
-  return invalid(message + seeDocumentation + note, { field: name });
+  return invalid(message + seeDocumentation, { field: name });
 }
 
 /** MLflow's server names types as Python does. */

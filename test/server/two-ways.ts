@@ -20,6 +20,8 @@ export interface TwoWays {
   readonly shortened: number;
   /** Sends a request to both and expects the same of them. */
   both(sent: Sent): Promise<{ status: number | undefined; isShort: boolean; body: string }>;
+  short(sent: Sent): Promise<{ status: number | undefined; body: string }>;
+  usual(sent: Sent): Promise<{ status: number | undefined; body: string }>;
   stop(): Promise<void>;
 }
 
@@ -54,6 +56,8 @@ export async function openTwoWays(options: ApplicationOptions): Promise<TwoWays>
       expect(lasting(a)).toEqual(lasting(b));
       return { status: a.status, isShort: shortened > before, body: a.body };
     },
+    short: (sent) => send(shorter, sent),
+    usual: (sent) => send(usual, sent),
     stop: async () => void (await Promise.all([shorter.stop(1000), usual.stop(1000)])),
   };
 }

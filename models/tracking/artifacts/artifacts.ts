@@ -53,11 +53,45 @@ export async function putArtifact(
   if (key === "artifacts" || path.endsWith("/")) throw invalid("Invalid path", { field: "path" });
   const mayChange = async () => context.refuseFrozen?.(key, "write");
   await mayChange();
+  await refuseFileInFile(context.blobs, key);
   return context.blobs.put(key, askingAtTheEnd(body, mayChange), {
     maxBytes: context.maxArtifactBytes,
     ...options,
   });
 }
+
+/**
+ * A store of blobs takes `a.txt` beside `a.txt/b.txt`; no disk does, so that nobody could download the two again.
+ *
+ * @throws invalid naming the file that stands in the way
+ */
+export async function refuseFileInFile(blobs: BlobStore, key: string): Promise<void> {
+  const segments = key.split("/");
+  const above = segments
+    .slice(firstFolder, -1)
+    .map((_, i) => segments.slice(0, firstFolder + i + 1).join("/"));
+  const [below, ...files] = await Promise.all([
+    blobs.list(`${key}/`, { limit: 1 }),
+    ...above.map((folder) => blobs.stat(folder)),
+  ]);
+  const file = files.find((stat) => stat !== null);
+  const shown = (of: string) => of.slice("artifacts/".length);
+  if (file != null) {
+    throw invalid(
+      `Invalid path '${shown(key)}': '${shown(file.key)}' is a file, and no file can lie in another.`,
+      { field: "path" },
+    );
+  }
+  if (below.blobs.length > 0) {
+    throw invalid(
+      `Invalid path '${shown(key)}': it is a directory, in which '${shown(below.blobs[0]?.key ?? "")}' lies.`,
+      { field: "path" },
+    );
+  }
+}
+
+/** Of `artifacts/<experiment>/…`: what is above belongs to the server. */
+const firstFolder = 2;
 
 /**
  * Removes a file, or a directory with all that is in it. Nothing happens when there is none.

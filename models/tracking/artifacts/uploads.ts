@@ -4,6 +4,7 @@ import { storeOf, type TrackingContext } from "../context.ts";
 import type { UploadRow } from "../store/tables.ts";
 import { deleteUpload, endUpload, findUpload, insertUpload, selectExpiredUploads } from "../store/uploads.ts";
 import { artifactKey } from "./artifact-uris.ts";
+import { refuseFileInFile } from "./artifacts.ts";
 
 /**
  * An artifact that a client sends to the blob store itself, in parts, through links that it gets here. A row keeps what
@@ -48,6 +49,7 @@ export async function beginUpload(
     );
   }
   await context.refuseFrozen?.(key, "write");
+  await refuseFileInFile(context.blobs, key);
   const uploadId = randomUUID();
   const nowMs = context.clock();
   const expiresInMs = Math.min(longestMs, Math.max(shortestMs, partCount * msPerPart));
@@ -87,6 +89,7 @@ export async function completeUpload(
   checkOpen(upload, context.clock());
   const parts = inOrder(upload, request.parts);
   await context.refuseFrozen?.(key, "write");
+  await refuseFileInFile(context.blobs, key);
   try {
     // Goes on when the client has lost patience, as it may with a large file: its next try finds the work done.
     await context.blobs.parts.join({ key, uploadId }, parts, { maxBytes: context.maxArtifactBytes });

@@ -193,6 +193,7 @@ export function searchLoggedModelIds(
     readonly order: readonly OrderItem[];
     readonly limit: number;
     readonly pageToken: string | undefined;
+    readonly searchName: string;
   },
 ): Promise<SearchPage> {
   const { experimentIds, datasets, ...rest } = search;

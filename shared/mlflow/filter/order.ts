@@ -15,7 +15,7 @@ export type OrderItem = { readonly ascending: boolean } & (
 
 /** Narrows a metric of a logged model to those that were measured on a data set. */
 export interface DatasetRef {
-  readonly name: string;
+  readonly name?: string;
   readonly digest?: string;
 }
 

@@ -8,7 +8,7 @@ import { type CompareSign, clauseError, type Token, tokenize } from "./tokens.ts
  * comparison = field ( sign value | [NOT] LIKE-ish value | [NOT] IN list | IS [NOT] NULL )
  * field      = [ prefix "." ] key          a key may be quoted by backticks or double quotes
  * value      = number | 'text' | "text"
- * list       = "(" 'text' { "," 'text' } ")"
+ * list       = "(" [ 'text' { "," 'text' } [ "," ] ] ")"
  * ```
  *
  * There is no OR and no grouping.
@@ -111,13 +111,15 @@ function literal(cursor: Cursor): Value {
 function listOf(cursor: Cursor): Value {
   if (!cursor.takeMark("(")) throw cursor.error("A list such as ('a', 'b') is expected.");
   const texts: string[] = [];
-  do {
+  // Python writes a tuple of one with a comma behind, and an empty one with nothing.
+  while (!cursor.isAtMark(")")) {
     const token = cursor.take();
     if (token?.kind !== "quoted" || token.quote === "`") {
       throw cursor.errorAt(token, "A text in quotes is expected in the list.");
     }
     texts.push(token.text);
-  } while (cursor.takeMark(","));
+    if (!cursor.takeMark(",")) break;
+  }
   if (!cursor.takeMark(")")) throw cursor.error("A comma or the list's closing parenthesis is expected.");
   return { kind: "list", texts };
 }
@@ -150,6 +152,11 @@ class Cursor {
 
   takeMark(mark: "(" | ")" | "," | "."): boolean {
     return this.#takeIf((token) => token.kind === "mark" && token.text === mark) !== undefined;
+  }
+
+  isAtMark(mark: ")"): boolean {
+    const token = this.#tokens[this.#at];
+    return token?.kind === "mark" && token.text === mark;
   }
 
   takeName(): string | undefined {

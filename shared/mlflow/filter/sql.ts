@@ -17,6 +17,8 @@ export interface Search {
   readonly order: readonly OrderItem[];
   readonly limit: number;
   readonly pageToken: string | undefined;
+  /** Tokens are good for a search of this name alone; without one, for any search in the same order. */
+  readonly searchName?: string;
 }
 
 export interface SearchPage {
@@ -68,6 +70,7 @@ export async function searchIds(db: QueryExecutorProvider, search: Search): Prom
   const after = readPageToken(
     search.pageToken,
     keys.map(({ kind }) => kind),
+    search.searchName,
   );
   const conditions = [
     ...search.where,
@@ -89,9 +92,9 @@ export async function searchIds(db: QueryExecutorProvider, search: Search): Prom
   const partsOf = (row: Record<string, KeyPart>) => keys.map((_, index) => row[`k${index}`] ?? "");
   const ids = page.map((row) => partsOf(row).at(-1) ?? "");
   const last = page.at(-1);
-  const tokenAfter = (count: number) => pageToken(partsOf(page[count - 1] ?? {}));
+  const tokenAfter = (count: number) => pageToken(partsOf(page[count - 1] ?? {}), search.searchName);
   return rows.length > search.limit && last !== undefined
-    ? { ids, tokenAfter, nextPageToken: pageToken(partsOf(last)) }
+    ? { ids, tokenAfter, nextPageToken: pageToken(partsOf(last), search.searchName) }
     : { ids, tokenAfter };
 }
 

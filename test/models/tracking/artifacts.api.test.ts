@@ -28,6 +28,25 @@ describe("artifacts", () => {
     );
   const get = (path: string, headers = {}) => call(ground.app, "GET", `${root}/${path}`, undefined, headers);
 
+  it("are files or folders, never both: what could not be downloaded again is refused", async () => {
+    expect((await put("twist/a.txt", "file")).status).toBe(200);
+    const under = await put("twist/a.txt/under/it.txt", "below");
+    expectMlflowError(
+      under,
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /a\.txt' is a file, and no file can lie in another/,
+    );
+    const over = await put("twist", "above");
+    expectMlflowError(
+      over,
+      400,
+      "INVALID_PARAMETER_VALUE",
+      /it is a directory, in which '.*twist\/a\.txt' lies/,
+    );
+    expect((await put("twist/a.txt", "again")).status).toBe(200);
+  });
+
   it("come back as they went, for download and nothing else", async () => {
     const answer = await put("notes/read%20me.txt", "hello");
     expect([answer.status, answer.body]).toEqual([200, {}]);

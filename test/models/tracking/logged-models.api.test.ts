@@ -247,6 +247,9 @@ describe("searching logged models", () => {
   it.each([
     ["name = 'a'", "a"],
     ["name IN ('a','c')", "ca"],
+    ["name IN ('a',)", "a"],
+    ["name IN ()", ""],
+    ["name NOT IN ()", "dcba"],
     ["attributes.status = 'LOGGED_MODEL_READY'", "b"],
     ["metrics.auc > 0.4", "ba"],
     ["metrics.auc < 0.2", "a"],
@@ -271,6 +274,26 @@ describe("searching logged models", () => {
     expect((await search({ order_by: [by("metrics.auc", true, { dataset_name: "march" })] })).names).toBe(
       "abcd",
     );
+    expect((await search({ order_by: [by("metrics.auc", true, { dataset_digest: "x" })] })).names).toBe(
+      "abcd",
+    );
+    expect((await search({ order_by: [by("metrics.auc", true, { dataset_digest: "y" })] })).names).toBe(
+      "dcba",
+    );
+  });
+
+  it("takes a page token for the search that gave it, and for no other", async () => {
+    const { token } = await search({ max_results: 1, filter: "name != 'z'" });
+    expect((await search({ max_results: 1, filter: "name != 'z'", page_token: token })).names).toBe("c");
+    for (const other of [{ filter: "name != 'y'" }, { order_by: [by("name")] }, { experiment_ids: ["0"] }]) {
+      const answer = await ground.send("POST", "/logged-models/search", {
+        experiment_ids: [experiment_id],
+        filter: "name != 'z'",
+        ...other,
+        page_token: token,
+      });
+      expectMlflowError(answer, 400, "INVALID_PARAMETER_VALUE", /Invalid page token/);
+    }
   });
 
   it("pages by token", async () => {

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "../../support/application.ts";
 import { type MlflowGround, mlflowGround } from "../../support/mlflow.ts";
@@ -11,6 +12,7 @@ describe("MLflow's transport", () => {
   afterAll(() => ground?.close());
 
   const create = "/api/2.0/mlflow/experiments/create";
+  const json = { "content-type": "application/json" };
 
   it("serves every call of MLflow under both prefixes", async () => {
     const answer = await call(ground.app, "GET", "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0");
@@ -58,21 +60,79 @@ describe("MLflow's transport", () => {
     expect(answer).toMatchObject({ status: 200, body: {} });
   });
 
-  it("takes a body that is not JSON as an empty one, and says so", async () => {
-    for (const [body, contentType, why] of [
-      ['{"name": ', "application/json", /not a JSON object/],
-      ['["name"]', "application/json", /not a JSON object/],
-      ['{"name":"x"}', "text/plain", /Content-Type is 'text\/plain/],
+  it("refuses a body that is not read, also where every field may be left out", async () => {
+    for (const [body, headers, why] of [
+      ['{"name": ', json, /not a JSON object: .*name/],
+      ['["name"]', json, /not a JSON object/],
+      [
+        '{"name":"x"}',
+        { "content-type": "text/plain" },
+        /must be one of \['application\/json'\].* 'text\/plain/,
+      ],
+      [
+        new TextEncoder().encode('{"name":"x"}'),
+        {},
+        /^Bad Request\. Content-Type header is missing\. Send application\/json\.$/,
+      ],
+      ['{"name":"x"}', { ...json, "content-encoding": "br" }, /'br'; gzip and identity are taken/],
+      ['{"name":"x"}', { ...json, "content-encoding": "gzip" }, /not a whole gzip file/],
     ] as const) {
-      const answer = await call(ground.app, "POST", create, body, { "content-type": contentType });
-      expectMlflowError(answer, 400, "INVALID_PARAMETER_VALUE", why);
-      expectMlflowError(
-        answer,
-        400,
-        "INVALID_PARAMETER_VALUE",
-        /^Missing value for required parameter 'name'/,
-      );
+      for (const path of [create, "/api/2.0/mlflow/runs/search"]) {
+        const answer = await call(ground.app, "POST", path, body, headers);
+        expectMlflowError(answer, 400, "INVALID_PARAMETER_VALUE", why);
+      }
     }
+  });
+
+  it("unpacks a body in gzip, and refuses one that unpacks to more than is taken", async () => {
+    const headers = { ...json, "content-encoding": "gzip" };
+    const packed = gzipSync(JSON.stringify({ name: "packed" }));
+    expect((await call(ground.app, "POST", create, packed, headers)).status).toBe(200);
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 ** 2, " "));
+    const answer = await call(ground.app, "POST", create, bomb, headers);
+    expectMlflowError(answer, 400, "INVALID_PARAMETER_VALUE", /more than \d+ bytes when it is unpacked/);
+  });
+
+  it("takes fields by protobuf's other spelling, in bodies, in what they hold, and in queries", async () => {
+    const made = await ground.send("POST", "/runs/create", {
+      experimentId: "0",
+      runName: "camel",
+      startTime: 5,
+      tags: [{ key: "runName", value: "stays" }],
+    });
+    expect(made).toMatchObject({
+      status: 200,
+      body: { run: { info: { run_name: "camel", start_time: 5 } } },
+    });
+    const { run_id: id } = (made.body as { run: { info: { run_id: string } } }).run.info;
+    const read = await ground.send("GET", "/runs/get", { runId: id });
+    expect(read.body).toMatchObject({
+      run: { data: { tags: expect.arrayContaining([{ key: "runName", value: "stays" }]) } },
+    });
+    await ground.send("POST", "/runs/log-inputs", {
+      runId: id,
+      datasets: [
+        { dataset: { name: "d", digest: "1", sourceType: "local", source: "here", profile: "{}" }, tags: [] },
+      ],
+    });
+    const found = await ground.send("POST", "/runs/search", {
+      experimentIds: ["0"],
+      maxResults: 1,
+      filter: "attributes.run_name = 'camel'",
+    });
+    expect(found.body).toMatchObject({
+      runs: [{ info: { run_id: id }, inputs: { dataset_inputs: [{ dataset: { source_type: "local" } }] } }],
+    });
+  });
+
+  it("refuses a field that is spelled both ways", async () => {
+    const both = { experiment_ids: ["0"], experimentIds: ["1"] };
+    expectMlflowError(
+      await ground.send("POST", "/runs/search", both),
+      400,
+      "INVALID_PARAMETER_VALUE",
+      "Request specifies both 'experiment_ids' and 'experimentIds'; provide only one of them.",
+    );
   });
 
   it("takes JSON that an old client encoded twice", async () => {

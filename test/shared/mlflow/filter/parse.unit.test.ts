@@ -28,6 +28,8 @@ describe("parsing a filter", () => {
     ["tags.`a``b` <> ''", [["tags", "a`b", "!=", text("")]]],
     ["`Run Name` like '%'", [[undefined, "Run Name", "LIKE", text("%")]]],
     ["`tags`.x is not null", [["tags", "x", "IS NOT NULL", null]]],
+    ["a IN ('x',)", [[undefined, "a", "IN", { kind: "list", texts: ["x"] }]]],
+    ["a IN ()", [[undefined, "a", "IN", { kind: "list", texts: [] }]]],
     ["run_id not in ('a', \"b\")", [[undefined, "run_id", "NOT IN", { kind: "list", texts: ["a", "b"] }]]],
     [
       "and = 'and' and like = 'x'",
@@ -51,7 +53,8 @@ describe("parsing a filter", () => {
     ["a = x", 5],
     ["a IN 'x'", 6],
     ["a IN ('x' 'y')", 11],
-    ["a IN ('x',)", 11],
+    ["a IN (,)", 7],
+    ["a IN ('x',,)", 11],
     ["a NOT LIKE 'x'", 7],
     ["a IS 1", 6],
     ["AND a = 1", 5],

@@ -20,6 +20,7 @@ import { createTracking, trackingMigrations } from "./models/tracking/index.ts";
 import { createTraining, createTrainingSchedules, trainingMigrations } from "./models/training/index.ts";
 import { createTransfer, transferMigrations } from "./models/transfer/index.ts";
 import { createQuantum, quantumMigrations } from "./quantum/index.ts";
+import { requestExamples } from "./request-examples.ts";
 import { createBlobEndpoint, createBlobLinks, loadSigningKey, openBlobStore } from "./shared/blobs/index.ts";
 import type { Capability, Timer } from "./shared/capability.ts";
 import { type Clock, systemClock } from "./shared/clock.ts";
@@ -186,7 +187,7 @@ export async function createPlatform(config: Config, clock: Clock = systemClock)
       if (problem !== undefined) throw unavailable(problem, { retryAfterSeconds: 5 });
     }
   };
-  const allRoutes = [...routes, ...systemRoutes({ routes, version, ready })];
+  const allRoutes = [...routes, ...systemRoutes({ routes, version, ready, examples: requestExamples })];
   const application = {
     routes: allRoutes,
     identity,

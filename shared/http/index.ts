@@ -5,9 +5,10 @@ export {
   type RequestObservation,
 } from "./application.ts";
 export { limitBytes, readBytes, readJson } from "./body.ts";
+export type { RequestExample } from "./description/examples.ts";
+export { documentedPath, openApiDocument } from "./description/openapi.ts";
 export { createDirectRoutes, type DirectRoutes } from "./direct.ts";
 export { parseJson, unstorableAt } from "./json.ts";
-export { documentedPath, openApiDocument } from "./openapi.ts";
 export { decodeCursor, encodeCursor, page, pageOf, pageQuery } from "./page.ts";
 export { errorReply, protocolOfPath } from "./protocols.ts";
 export { expectedRevisionOf, expecting, tagged } from "./revision.ts";

@@ -4,13 +4,16 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
 import { isKetlineError, notFound, unavailable } from "../errors.ts";
-import { openApiDocument } from "./openapi.ts";
+import type { RequestExample } from "./description/examples.ts";
+import { openApiDocument } from "./description/openapi.ts";
 import { type Route, route } from "./route.ts";
 
 export interface SystemOptions {
   /** Every other route of the application: what the API description describes. */
   readonly routes: readonly Route[];
   readonly version: string;
+  /** A request for each call, for the description. */
+  readonly examples?: readonly RequestExample[];
   /** Fails when something that every request needs is away. */
   readonly ready: () => Promise<void>;
 }
@@ -84,7 +87,7 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       },
       handle: ({ baseUrl }) => {
         described ??= JSON.stringify(
-          openApiDocument([...options.routes, ...system], options.version, serverMark),
+          openApiDocument([...options.routes, ...system], options.version, serverMark, options.examples),
         ).split(JSON.stringify(serverMark));
         return {
           status: 200,

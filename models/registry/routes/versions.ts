@@ -160,6 +160,7 @@ export function versionRoutes(context: RegistryContext): Route[] {
       protocol: "mlflow",
       role: "viewer",
       summary: "Download a file of a version",
+      accepts: GetVersionFile,
       tag: "MLflow",
       timeoutMs: 0,
       responses: downloadAnswers,

@@ -41,6 +41,7 @@ export function artifactRoutes(context: TrackingContext): Route[] {
         path: `${prefix}/mlflow/logged-models/:model_id/artifacts/files`,
         role: "viewer",
         summary: "Download a file of a logged model",
+        accepts: GetModelArtifact,
         responses: downloadAnswers,
         handle: async (call) => {
           const { model_id, artifact_file_path: path } = await readRequest(GetModelArtifact, call);
@@ -54,6 +55,7 @@ export function artifactRoutes(context: TrackingContext): Route[] {
       path: "/get-artifact",
       role: "viewer",
       summary: "Download an artifact of a run",
+      accepts: GetArtifact,
       responses: downloadAnswers,
       handle: async (call) => {
         const { run_id, path } = await readRequest(GetArtifact, call);
@@ -75,6 +77,7 @@ function proxyRoutes(context: TrackingContext, prefix: string): Route[] {
       path: `${prefix}/artifacts`,
       role: "viewer",
       summary: "List a directory of artifacts",
+      accepts: ListProxiedArtifacts,
       responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.list } },
       handle: async (call) => {
         const { path = "" } = await readRequest(ListProxiedArtifacts, call);

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { type Call, type Reply, type Route, type RouteResponse, route } from "../../../shared/http/index.ts";
 import type { Role } from "../../../shared/identity/index.ts";
 
@@ -7,6 +8,9 @@ export function fileRoute(spec: {
   readonly path: string;
   readonly role: Role;
   readonly summary: string;
+  /** What the handler reads itself, from the query of a GET. */
+  readonly accepts?: z.ZodType;
+  readonly bodyTypes?: readonly string[];
   readonly responses: Readonly<Record<number, RouteResponse>>;
   handle(call: Call): Promise<Reply> | Reply;
 }): Route {

@@ -26,6 +26,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/create/:path{.+}`,
       role: "contributor",
       summary: "Begin an upload in parts, each by a signed link",
+      bodyTypes: ["application/json"],
       responses: {
         200: { description: "As MLflow's REST API describes it", schema: fileAnswers.uploadCreated },
       },
@@ -47,6 +48,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/complete/:path{.+}`,
       role: "contributor",
       summary: "Make an artifact of the parts that were sent",
+      bodyTypes: ["application/json"],
       responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         const { path, upload_id, parts } = await read(CompleteUpload, call);
@@ -63,6 +65,7 @@ export function uploadRoutes(context: TrackingContext, prefix: string): Route[] 
       path: `${prefix}/mpu/abort/:path{.+}`,
       role: "contributor",
       summary: "Give an upload in parts up",
+      bodyTypes: ["application/json"],
       responses: { 200: { description: "As MLflow's REST API describes it", schema: fileAnswers.nothing } },
       handle: async (call) => {
         const { path, upload_id } = await read(AbortUpload, call);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hoisted } from "../../../shared/http/components.ts";
+import { hoisted } from "../../../shared/http/description/components.ts";
 
 const author = {
   type: "object",

@@ -1,4 +1,4 @@
-import type { Protocol, Route } from "./route.ts";
+import type { Protocol, Route } from "../route.ts";
 
 /** What the application itself may answer at a route, beside the answers that the route declares. */
 const descriptions: Readonly<Record<number, string>> = {

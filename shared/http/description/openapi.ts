@@ -1,8 +1,9 @@
 import type { z } from "zod";
+import type { Route, RouteResponse } from "../route.ts";
 import { commonErrors, errorComponents } from "./common-errors.ts";
 import { hoisted } from "./components.ts";
+import { type ExampleRequest, exampleOf, type RequestExample } from "./examples.ts";
 import { jsonSchema } from "./json-schema.ts";
-import type { Route, RouteResponse } from "./route.ts";
 
 /** Where a route stands in the description: its path with `{name}` for each parameter. */
 export function documentedPath(path: string): string {
@@ -19,12 +20,14 @@ export function openApiDocument(
   routes: readonly Route[],
   version: string,
   serverUrl = "http://127.0.0.1:7071",
+  requestExamples: readonly RequestExample[] = [],
 ): Record<string, unknown> {
+  const examples = new Map(requestExamples.map(([call, request]) => [call, request]));
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     const path = documentedPath(route.path);
     paths[path] ??= {};
-    paths[path][route.method.toLowerCase()] = operation(route, path);
+    paths[path][route.method.toLowerCase()] = operation(route, path, exampleOf(examples, route.method, path));
   }
   const errors = errorComponents(routes);
   const shared = hoisted(paths, Object.keys(errors.schemas));
@@ -77,14 +80,14 @@ function tagOf({ tag, path, responses }: Route): string {
   return path.startsWith("/ajax-api/") ? "MLflow (ajax-api)" : tag;
 }
 
-function operation(route: Route, path: string): Record<string, unknown> {
+function operation(route: Route, path: string, example: ExampleRequest = {}): Record<string, unknown> {
   const names = new Set([...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name));
   const isRead = route.method === "GET";
   const parameters = [
     ...pathParameters(path, route),
     ...objectParameters(route.query, "query"),
     ...(isRead ? objectParameters(route.accepts, "query").filter(({ name }) => !names.has(name)) : []),
-  ];
+  ].map((parameter) => withExample(parameter, example));
   return {
     operationId: operationId(route.method, path),
     tags: [tagOf(route)],
@@ -99,7 +102,7 @@ function operation(route: Route, path: string): Record<string, unknown> {
     "x-role": route.role,
     "x-protocol": route.protocol,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(isRead ? {} : requestBody(route, names)),
+    ...(isRead ? {} : requestBody(route, names, example.body)),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.responses).map(([status, response]) => [status, responseObject(response)]),
@@ -123,21 +126,23 @@ function responseObject({ description, schema, contentType }: RouteResponse): Re
   return { description, content: Object.fromEntries(types.map((type) => [type, body])) };
 }
 
-function requestBody({ body, accepts, bodyTypes }: Route, pathNames: ReadonlySet<string>) {
+function requestBody({ body, accepts, bodyTypes }: Route, pathNames: ReadonlySet<string>, example: unknown) {
+  const shown = example === undefined ? {} : { example };
   if (body === undefined) return {};
   if (body !== "stream") {
     const optional = body.safeParse(undefined).success;
     return {
       requestBody: {
         required: !optional,
-        content: { "application/json": { schema: jsonSchema(body, "input") } },
+        content: { "application/json": { schema: jsonSchema(body, "input"), ...shown } },
       },
     };
   }
   const types = bodyTypes ?? (accepts === undefined ? ["application/octet-stream"] : ["application/json"]);
-  const content = types.map((type) => [
+  const content = types.map((type, index) => [
     type,
     {
+      ...(index === 0 ? shown : {}),
       schema:
         accepts === undefined || !type.endsWith("json")
           ? {}
@@ -167,6 +172,12 @@ interface Parameter {
   readonly required: boolean;
   readonly schema: unknown;
   readonly description?: string;
+  readonly example?: string | number | readonly string[];
+}
+
+function withExample(parameter: Parameter, { path, query }: ExampleRequest): Parameter {
+  const example = (parameter.in === "path" ? path : query)?.[parameter.name];
+  return example === undefined ? parameter : { ...parameter, example };
 }
 
 /** Every name in the path, with its schema where the route has one. */

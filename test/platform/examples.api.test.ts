@@ -62,6 +62,7 @@ async function send(method: string, target: string, body?: unknown, type?: strin
 const nothingToFill = "there is nothing to fill in";
 /** What has no example, each with the reason. */
 const without: readonly (readonly [call: RegExp, reason: string])[] = [
+  [/training\/\{id\}\/keys$/, "a training with partitionBy comes before it"],
   [/ \/blobs\//, "a signed link is its own example"],
   [
     / (\/|\/health|\/version|\/openapi\.json|\/docs|\/v2|\/v2\/health\/\w+|\/v2\/models\/stats)$/,

@@ -81,7 +81,12 @@ const LoggedModel = message("LoggedModel", {
     creation_timestamp_ms: timeMs,
     last_updated_timestamp_ms: timeMs,
     artifact_uri: text,
-    status: z.enum(["LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"]),
+    status: z.enum([
+      "LOGGED_MODEL_STATUS_UNSPECIFIED",
+      "LOGGED_MODEL_PENDING",
+      "LOGGED_MODEL_READY",
+      "LOGGED_MODEL_UPLOAD_FAILED",
+    ]),
     model_type: text,
     source_run_id: text,
     tags: z.array(KeyValue),

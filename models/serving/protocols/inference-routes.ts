@@ -56,6 +56,8 @@ export function inferenceRoutes(options: InferenceRoutesOptions): readonly Route
   };
   const ready = async (call: ModelCall) => {
     const { model, version } = call.params;
+    // What names no version is a mistake of the caller, who would wait for it for ever.
+    await plane.resolve(model, version);
     try {
       await load(model, version);
     } catch (error) {

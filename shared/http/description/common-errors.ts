@@ -12,6 +12,7 @@ const descriptions: Readonly<Record<number, string>> = {
   413: "The body is larger than is taken here",
   415: "The body is of a type that is not taken here",
   422: "The model cannot be run on this",
+  431: "The head of the request, with its address, is larger than 32 KiB",
   500: "Ketline failed; its log says why under the request id",
   501: "Understood, and not done by this server",
   503: "Something that is needed is away now; `Retry-After` says when to ask again, where that is known",
@@ -42,6 +43,7 @@ function statusesOf(route: Route): number[] {
     ...(takesBody || changes ? [413] : []),
     ...(route.protocol === "scoring" && takesBody ? [415] : []),
     ...(route.protocol === "inference" || route.protocol === "scoring" ? [422] : []),
+    431,
     500,
     501,
     503,
@@ -67,7 +69,11 @@ const names: Readonly<Record<Protocol, string>> = {
   quantum: "Quantum",
 };
 
+/** What no route sees: the door refuses it, in the same words at every path. */
+const ofTheDoor: ReadonlySet<number> = new Set([431]);
+
 function reference(protocol: Protocol, status: number) {
+  if (ofTheDoor.has(status)) return { $ref: `#/components/responses/Door${status}` };
   return { $ref: `#/components/responses/${names[protocol]}${status}` };
 }
 
@@ -78,6 +84,13 @@ export function errorComponents(routes: readonly Route[]): {
 } {
   const responses: Record<string, unknown> = {};
   const schemas: Record<string, unknown> = {};
+  for (const status of ofTheDoor) {
+    schemas.KetlineError = errorSchemas.KetlineError;
+    responses[`Door${status}`] = {
+      description: descriptions[status],
+      content: { "application/problem+json": { schema: { $ref: "#/components/schemas/KetlineError" } } },
+    };
+  }
   for (const route of routes) {
     const { protocol } = route;
     const name = names[protocol];
@@ -85,7 +98,7 @@ export function errorComponents(routes: readonly Route[]): {
     schemas[schema] = errorSchemas[schema];
     const type = protocol === "ketline" ? "application/problem+json" : "application/json";
     for (const status of statusesOf(route)) {
-      if (route.responses[status] !== undefined) continue;
+      if (route.responses[status] !== undefined || ofTheDoor.has(status)) continue;
       responses[`${name}${status}`] = {
         description: descriptions[status],
         ...(headersOf[status] === undefined ? {} : { headers: headersOf[status] }),

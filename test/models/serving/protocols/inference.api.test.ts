@@ -456,6 +456,8 @@ describe("metadata, readiness, repository and statistics", () => {
       ready: true,
     });
     expect((await call(ground.app, "GET", "/v2/models/nobody/ready")).status).toBe(404);
+    const misnamed = await call(ground.app, "GET", "/v2/models/linear/versions/first/ready");
+    expect([misnamed.status, misnamed.body]).toEqual([400, { error: expect.stringContaining('"first"') }]);
   });
 
   it("load, list and unload", async () => {

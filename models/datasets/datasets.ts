@@ -83,6 +83,8 @@ export interface Datasets extends Capability {
     version: Pick<DatasetVersion, "dataset" | "version">,
     work: (file: string) => Promise<Result>,
   ): Promise<Result>;
+  /** Null until the version is profiled. */
+  profileOf(version: DatasetVersion): Promise<readonly ColumnProfile[] | null>;
 }
 
 /** What the routes need beside that. */
@@ -100,7 +102,6 @@ export interface DatasetOperations extends Datasets {
     before: number | undefined,
     limit: number,
   ): Promise<readonly DatasetVersion[]>;
-  profileOf(version: DatasetVersion): Promise<readonly ColumnProfile[] | null>;
   contentUrl(version: DatasetVersion, baseUrl: string): Promise<string>;
   startUpload(dataset: string, upload: NewUpload, baseUrl: string, actor: Actor): Promise<StartedUpload>;
   completeUpload(dataset: string, id: string, actor: Actor): Promise<Job>;

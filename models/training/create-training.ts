@@ -9,13 +9,14 @@ import type { Job, Jobs, WorkerPool } from "../../shared/jobs/index.ts";
 import type { Datasets, FindUses } from "../datasets/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Tracking } from "../tracking/index.ts";
+import { withFixedPeriods } from "./data/newest-days.ts";
 import { datasetUses } from "./dataset-uses.ts";
-import { fitJob, planOf } from "./fitting/fit-job.ts";
+import { fitJob, planOf, requireReady } from "./fitting/fit-job.ts";
 import { type KeyQuery, keyPage, type TrainedKeys } from "./many/keys.ts";
 import { checkMany, manyJobs } from "./many/many-job.ts";
 import { createManyStore } from "./many/store.ts";
 import { trainingRoutes } from "./routes.ts";
-import type { Training, TrainingSpec } from "./schemas.ts";
+import type { Training, TrainingRequest } from "./schemas.ts";
 import { createTrainingStore, type TrainingRow } from "./store.ts";
 
 export interface TrainingOptions {
@@ -39,7 +40,7 @@ export interface Trainings extends Capability {
    *   request does not fit its columns.
    */
   submit(
-    spec: TrainingSpec,
+    spec: TrainingRequest,
     options: { readonly actor: Actor; readonly idempotencyKey?: string | undefined },
   ): Promise<Job>;
   /** Runs and model versions that were trained on a version of a data set and are still there. */
@@ -83,8 +84,10 @@ export function createTraining(options: TrainingOptions): Trainings {
 
     datasetUses: (doomed) => datasetUses({ ...options, store }, doomed),
 
-    async submit(spec, { actor, idempotencyKey }) {
-      const version = await datasets.getVersion(spec.dataset, spec.version);
+    async submit(request, { actor, idempotencyKey }) {
+      const version = await datasets.getVersion(request.dataset, request.version);
+      requireReady(version);
+      const spec = await withFixedPeriods(request, () => datasets.profileOf(version));
       planOf(spec, version);
       if (spec.partitionBy !== undefined) checkMany(spec, version);
       return jobs.submit(

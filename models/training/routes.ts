@@ -7,8 +7,8 @@ import {
   TrainingPage,
   TrainingParams,
   TrainingPosition,
+  TrainingRequest,
   TrainingSchema,
-  TrainingSpec,
   TrainingsQuery,
 } from "./schemas.ts";
 
@@ -29,7 +29,7 @@ export function trainingRoutes(trainings: TrainingOperations): readonly Route[] 
         "preprocessing inside, logs an MLflow run and, with `registeredModel`, registers a version that takes the alias " +
         "if it is better than the one that holds it. Clients of the model send its features by name, derived ones too.",
       query: SubmitQuery,
-      body: TrainingSpec,
+      body: TrainingRequest,
       responses: { 202: { description: "The job that trains it", schema: JobSchema } },
       handle: async ({ query, body, actor }) => json(await trainings.submit(body, { actor, ...query }), 202),
     }),

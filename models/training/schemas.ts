@@ -65,16 +65,23 @@ const seed = z
   .min(0)
   .max(2 ** 31)
   .default(1);
-const Split = z.union(
-  [
-    z.strictObject({ timeColumn: ColumnName, train: Period, holdout: Period }),
-    z.strictObject({ holdoutFraction: z.number().gt(0).lt(1), seed }),
-  ],
-  {
-    error:
-      "needs timeColumn, train {from, to} and holdout {from, to}, each a day or time with `from` before `to`; or, for data without times, holdoutFraction",
-  },
-);
+const FixedPeriods = z.strictObject({ timeColumn: ColumnName, train: Period, holdout: Period });
+const Fraction = z.strictObject({ holdoutFraction: z.number().gt(0).lt(1), seed });
+const days = z.number().gt(0).max(36_500);
+const NewestDays = z
+  .strictObject({
+    timeColumn: ColumnName,
+    holdoutDays: days.describe("The newest days of the data, up to its last row"),
+    trainDays: days.optional().describe("So many days before the holdout; all of them when not given"),
+  })
+  .describe(
+    "Moves on with the data: the periods are fixed, and written down, when the training is submitted",
+  );
+const Split = z.union([FixedPeriods, Fraction]);
+const RequestedSplit = z.union([FixedPeriods, NewestDays, Fraction], {
+  error:
+    "needs timeColumn, train {from, to} and holdout {from, to}, each a day or time with `from` before `to`; or timeColumn and holdoutDays, the newest days; or, for data without times, holdoutFraction",
+});
 
 const Condition = z
   .strictObject({
@@ -208,97 +215,106 @@ const Promotion = z.strictObject({
 });
 export type Promotion = z.infer<typeof Promotion>;
 
-export const TrainingSpec = z
-  .strictObject({
-    dataset: z.string().min(1).max(100),
-    version: z
-      .string()
-      .regex(/^(latest|[0-9a-f]{8,64})$/, "the version's SHA-256, its first 8 digits or more, or `latest`")
-      .default("latest"),
-    task: z.enum(["regression", "binary"]),
-    target: Target,
-    features: z.array(Feature).min(1).max(500),
-    derive: z.array(Derived).max(100).default([]),
-    split: Split,
-    where: z.array(Condition).max(50).default([]).describe("Only rows that meet all of these"),
-    sample: z
-      .strictObject({ fraction: z.number().gt(0).max(1), seed })
-      .optional()
-      .describe("Only this share of the rows, of training and holdout; the same ones each time"),
-    algorithm: Algorithm.optional().describe("`logistic` for binary and `linear` for regression by default"),
-    rowKey: z
-      .array(ColumnName)
-      .min(1)
-      .max(500)
-      .optional()
-      .describe(
-        "Columns by whose values rows are drawn at random, for a split or a sample: rows that agree in them stay " +
-          "together. All columns of the data set when not given",
+const trainingOf = <Of extends z.ZodType>(split: Of) =>
+  z
+    .strictObject({
+      dataset: z.string().min(1).max(100),
+      version: z
+        .string()
+        .regex(/^(latest|[0-9a-f]{8,64})$/, "the version's SHA-256, its first 8 digits or more, or `latest`")
+        .default("latest"),
+      task: z.enum(["regression", "binary"]),
+      target: Target,
+      features: z.array(Feature).min(1).max(500),
+      derive: z.array(Derived).max(100).default([]),
+      split,
+      where: z.array(Condition).max(50).default([]).describe("Only rows that meet all of these"),
+      sample: z
+        .strictObject({ fraction: z.number().gt(0).max(1), seed })
+        .optional()
+        .describe("Only this share of the rows, of training and holdout; the same ones each time"),
+      algorithm: Algorithm.optional().describe(
+        "`logistic` for binary and `linear` for regression by default",
       ),
-    minimumRows: z
-      .strictObject({
-        train: z.int().min(2).default(30),
-        holdout: z.int().min(2).default(30),
-      })
-      .default({ train: 30, holdout: 30 })
-      .describe("Fewer rows are refused: nothing can be learnt from them, or said of the model"),
-    slices: z
-      .array(ColumnName)
-      .max(20)
-      .default([])
-      .describe("Columns, given or derived, by whose values the holdout is evaluated too"),
-    experiment: z
-      .string()
-      .min(1)
-      .max(200)
-      .optional()
-      .describe("The model's name, or the data set's, when not given"),
-    runName: z.string().min(1).max(200).optional(),
-    tags: z.record(z.string().min(1).max(200), z.string().max(5000)).default({}),
-    registeredModel: z
-      .string()
-      .min(1)
-      .max(200)
-      .optional()
-      .describe("Registers the model as a version of this one"),
-    promotion: Promotion.default(Promotion.parse({})),
-    partitionBy: z
-      .array(ColumnName)
-      .min(1)
-      .max(8)
-      .optional()
-      .describe(
-        "Columns of texts, whole numbers or truth values: one model for each combination of their values",
-      ),
-    minRows: z
-      .int()
-      .min(4)
-      .max(1e9)
-      .optional()
-      .describe("With partitionBy: a key of fewer rows gets no model of its own; 500 when not given"),
-    fallback: z
-      .enum(["global", "parent"])
-      .optional()
-      .describe(
-        "With partitionBy: what answers for keys without a model. `global`, when not given: one model of all rows. " +
-          "`parent`: a model of the first columns of the key, where there is one, else the global one",
-      ),
-  })
-  .superRefine(({ partitionBy, minRows, fallback }, context) => {
-    if (partitionBy !== undefined) return;
-    for (const [path, value] of Object.entries({ minRows, fallback })) {
-      if (value !== undefined)
-        context.addIssue({ code: "custom", path: [path], message: "says nothing without partitionBy" });
-    }
-  })
-  .superRefine(({ task, algorithm }, context) => {
-    const fault = algorithm === undefined ? undefined : algorithmFault(task, algorithm);
-    if (fault !== undefined) context.addIssue({ code: "custom", path: ["algorithm"], message: fault });
-  })
-  .refine(({ task, target }) => task === "binary" || (target.greaterThan ?? target.equals) === undefined, {
-    path: ["target"],
-    error: "greaterThan and equals make a target of two classes; the task is regression",
-  });
+      rowKey: z
+        .array(ColumnName)
+        .min(1)
+        .max(500)
+        .optional()
+        .describe(
+          "Columns by whose values rows are drawn at random, for a split or a sample: rows that agree in them stay " +
+            "together. All columns of the data set when not given",
+        ),
+      minimumRows: z
+        .strictObject({
+          train: z.int().min(2).default(30),
+          holdout: z.int().min(2).default(30),
+        })
+        .default({ train: 30, holdout: 30 })
+        .describe("Fewer rows are refused: nothing can be learnt from them, or said of the model"),
+      slices: z
+        .array(ColumnName)
+        .max(20)
+        .default([])
+        .describe("Columns, given or derived, by whose values the holdout is evaluated too"),
+      experiment: z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe("The model's name, or the data set's, when not given"),
+      runName: z.string().min(1).max(200).optional(),
+      tags: z.record(z.string().min(1).max(200), z.string().max(5000)).default({}),
+      registeredModel: z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe("Registers the model as a version of this one"),
+      promotion: Promotion.default(Promotion.parse({})),
+      partitionBy: z
+        .array(ColumnName)
+        .min(1)
+        .max(8)
+        .optional()
+        .describe(
+          "Columns of texts, whole numbers or truth values: one model for each combination of their values",
+        ),
+      minRows: z
+        .int()
+        .min(4)
+        .max(1e9)
+        .optional()
+        .describe("With partitionBy: a key of fewer rows gets no model of its own; 500 when not given"),
+      fallback: z
+        .enum(["global", "parent"])
+        .optional()
+        .describe(
+          "With partitionBy: what answers for keys without a model. `global`, when not given: one model of all rows. " +
+            "`parent`: a model of the first columns of the key, where there is one, else the global one",
+        ),
+    })
+    .superRefine(({ partitionBy, minRows, fallback }, context) => {
+      if (partitionBy !== undefined) return;
+      for (const [path, value] of Object.entries({ minRows, fallback })) {
+        if (value !== undefined)
+          context.addIssue({ code: "custom", path: [path], message: "says nothing without partitionBy" });
+      }
+    })
+    .superRefine(({ task, algorithm }, context) => {
+      const fault = algorithm === undefined ? undefined : algorithmFault(task, algorithm);
+      if (fault !== undefined) context.addIssue({ code: "custom", path: ["algorithm"], message: fault });
+    })
+    .refine(({ task, target }) => task === "binary" || (target.greaterThan ?? target.equals) === undefined, {
+      path: ["target"],
+      error: "greaterThan and equals make a target of two classes; the task is regression",
+    });
+/** What is asked for. */
+export const TrainingRequest = trainingOf(RequestedSplit);
+export type TrainingRequest = z.infer<typeof TrainingRequest>;
+
+/** What is trained: as it was asked for, with its periods fixed. */
+export const TrainingSpec = trainingOf(Split);
 export type TrainingSpec = z.infer<typeof TrainingSpec>;
 
 /** What decides which rows of a data set are read. Stored with a model, so that it can be asked what it has seen. */

@@ -75,15 +75,19 @@ export function planOf(
   spec: TrainingSpec,
   version: DatasetVersion,
 ): { recipe: Recipe; algorithm: Algorithm; settled: TrainingSpec } {
-  if (version.state !== "ready") {
-    const why = version.error === null ? "" : `: ${version.error}`;
-    throw conflict(
-      `Version ${version.version} of "${version.dataset}" is ${version.state}${why}. Only ready versions are trained on.`,
-    );
-  }
+  requireReady(version);
   const recipe = recipeOf(spec, version.columns);
   const settled = { ...withRowKey(spec, version.columns), version: version.version };
   return { recipe, algorithm: spec.algorithm ?? defaultAlgorithm(spec.task), settled };
+}
+
+/** @throws conflict */
+export function requireReady(version: DatasetVersion): void {
+  if (version.state === "ready") return;
+  const why = version.error === null ? "" : `: ${version.error}`;
+  throw conflict(
+    `Version ${version.version} of "${version.dataset}" is ${version.state}${why}. Only ready versions are trained on.`,
+  );
 }
 
 function defaultAlgorithm(task: TrainingSpec["task"]): Algorithm {

@@ -32,7 +32,7 @@ export function linearGraph(encoding: Encoding, fit: LinearFit): PredictorGraph 
   return { nodes, initializers, score: "ketline:score" };
 }
 
-/** All numbers side by side: `where(missing, fill, x)`, standardised, times the weights; plus the indicators. */
+/** All numbers side by side: `where(missing, fill, x)`, centred, times the weights; plus the indicators. */
 function numericTerms(encoding: Encoding, fit: LinearFit, nodes: Nodes, initializers: Tensors): string[] {
   const { numeric } = encoding;
   const row = (name: string, values: Iterable<number>): string => {
@@ -70,27 +70,18 @@ function numericTerms(encoding: Encoding, fit: LinearFit, nodes: Nodes, initiali
       ],
       ["ketline:numbers.centred"],
     ),
-    node(
-      "Div",
-      [
-        "ketline:numbers.centred",
-        row(
-          "ketline:numbers.sd",
-          numeric.map(({ sd }) => sd),
-        ),
-      ],
-      ["ketline:numbers.standard"],
-    ),
   );
   const weights = (name: string, values: readonly number[]): string => {
     initializers.push(tensor(name, Float64Array.from(values), [values.length, 1]));
     return name;
   };
-  const own = [...fit.weights.subarray(0, numeric.length)];
+  // The weights of standardised numbers, divided by their deviations here: beside a matrix product the runtime would turn
+  // a division by one constant into a factor in float32.
+  const own = numeric.map(({ sd }, index) => (fit.weights[index] as number) / sd);
   nodes.push(
     node(
       "MatMul",
-      ["ketline:numbers.standard", weights("ketline:numbers.weights", own)],
+      ["ketline:numbers.centred", weights("ketline:numbers.weights", own)],
       ["ketline:numbers.score"],
     ),
   );

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { pageOf, pageQuery } from "../../../shared/http/index.ts";
-import { TrainingSpec } from "../schemas.ts";
+import { TrainingRequest } from "../schemas.ts";
 
 export const ScheduleName = z
   .string()
@@ -74,7 +74,7 @@ export const ScheduleSpec = z
       .default("skip")
       .describe("When it is due by time and its data set has no version that it has not trained on"),
     paused: z.boolean().default(false),
-    training: TrainingSpec.describe(
+    training: TrainingRequest.describe(
       "What is trained, as for `POST /api/v1/training`; `version` is mostly `latest`",
     ),
     rollout: Rollout.nullable().default(null).describe("What follows when the new version took the alias"),

@@ -144,6 +144,20 @@ describe("a fit", () => {
     expect(fit.disagreement).toBeLessThan(5e-7);
   });
 
+  it("computes a single number in double precision too, where the sum is small and its terms are not", async () => {
+    const rows = Array.from({ length: 2000 }, (_, row) => {
+      const x = (row * 7) % 100;
+      return { t: minute(row), x, value: 2 * x + (row % 3) };
+    });
+    const fit = await fitRows(rows, {
+      task: "regression",
+      target: { column: "value" },
+      features: [{ column: "x" }],
+      split: splitAfter(1000),
+    });
+    expect(fit.disagreement).toBeLessThan(1e-7);
+  });
+
   it("leaves out rows without a target, and counts them", async () => {
     const rows = table(400, (row) => (row % 4 === 0 ? { y: null } : {}));
     expect((await fitRows(rows, request)).rows).toEqual({ train: 225, holdout: 75, withoutTarget: 100 });

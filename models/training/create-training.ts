@@ -15,6 +15,7 @@ import { fitJob, planOf, requireReady } from "./fitting/fit-job.ts";
 import { type KeyQuery, keyPage, type TrainedKeys } from "./many/keys.ts";
 import { checkMany, manyJobs } from "./many/many-job.ts";
 import { createManyStore } from "./many/store.ts";
+import { recordOf, reproductionJob } from "./reproduction/reproduction.ts";
 import { trainingRoutes } from "./routes.ts";
 import type { Training, TrainingRequest } from "./schemas.ts";
 import { createTrainingStore, type TrainingRow } from "./store.ts";
@@ -56,6 +57,8 @@ export interface TrainingOperations extends Trainings {
   ): Promise<readonly Training[]>;
   /** The keys of a training with `partitionBy`. @throws notFound */
   keys(id: string, query: KeyQuery): Promise<TrainedKeys>;
+  /** Repeats a run and compares. @throws notFound; conflict when the run does not say what it was made from */
+  reproduce(runId: string, options: { readonly actor: Actor }): Promise<Job>;
 }
 
 export function createTraining(options: TrainingOptions): Trainings {
@@ -64,6 +67,9 @@ export function createTraining(options: TrainingOptions): Trainings {
   const fit = fitJob({ ...options, store });
   const many = createManyStore(database);
   const { many: fitMany, help } = manyJobs({ ...options, store, many });
+
+  const repeats = { ...options, store, codeVersion: options.config.codeVersion };
+  const reproduction = reproductionJob(repeats);
 
   const trainingOf = async (row: TrainingRow): Promise<Training> => ({
     id: row.job_id,
@@ -79,7 +85,7 @@ export function createTraining(options: TrainingOptions): Trainings {
 
   const operations: TrainingOperations = {
     routes: [],
-    jobKinds: [fit, fitMany, help],
+    jobKinds: [fit, fitMany, help, reproduction],
     timers: [],
 
     datasetUses: (doomed) => datasetUses({ ...options, store }, doomed),
@@ -122,6 +128,11 @@ export function createTraining(options: TrainingOptions): Trainings {
 
     async list(model, before, limit) {
       return Promise.all((await store.list(model, before, limit)).map(trainingOf));
+    },
+
+    async reproduce(runId, { actor }) {
+      const { training } = await recordOf(repeats, runId);
+      return jobs.submit(reproduction, { training, runId }, { actor });
     },
 
     async keys(id, query) {

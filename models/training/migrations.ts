@@ -126,4 +126,10 @@ export const trainingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "0321-training-runs",
+    async up({ schema }) {
+      await schema.createIndex("training_run").on("training").column("run_id").execute();
+    },
+  },
 ];

@@ -3,6 +3,7 @@ import { JobSchema } from "../../shared/jobs/index.ts";
 import type { TrainingOperations } from "./create-training.ts";
 import { KeysQuery, TrainedKeysSchema } from "./many/keys.ts";
 import {
+  RunParams,
   SubmitQuery,
   TrainingPage,
   TrainingParams,
@@ -79,6 +80,21 @@ export function trainingRoutes(trainings: TrainingOperations): readonly Route[] 
       query: KeysQuery,
       responses: { 200: { description: "One page of keys", schema: TrainedKeysSchema } },
       handle: async ({ params, query }) => json(await trainings.keys(params.id, query)),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/training/:run/reproduce",
+      protocol,
+      tag,
+      role: "contributor",
+      summary: "Repeat a run and compare",
+      description:
+        "Trains once more from what the run kept (data version, specification, seed) and compares the ONNX files byte by " +
+        "byte; says which of code version and environment is not as it was. Registers nothing. The job's result is " +
+        "`{identical, before, after, differences, metrics}`.",
+      params: RunParams,
+      responses: { 202: { description: "The job that repeats it", schema: JobSchema } },
+      handle: async ({ params, actor }) => json(await trainings.reproduce(params.run, { actor }), 202),
     }),
   ];
 }

@@ -448,6 +448,7 @@ export const TrainingsQuery = z.object({
 });
 export const TrainingPosition = z.object({ createdMs: z.int(), id: z.string() });
 export const TrainingParams = z.object({ id: z.string().min(1).max(100) });
+export const RunParams = z.object({ run: z.string().min(1).max(100).describe("The id of an MLflow run") });
 export const SubmitQuery = z.object({
   idempotencyKey: z.string().min(1).max(200).optional().describe("The same key again gives the first job"),
 });

@@ -32,6 +32,10 @@ export function createTrainingStore(database: Database) {
     get: (jobId: string) =>
       tables().selectFrom("training").selectAll().where("job_id", "=", jobId).executeTakeFirst(),
 
+    /** The training whose last attempt made a run. */
+    ofRun: (runId: string) =>
+      tables().selectFrom("training").selectAll().where("run_id", "=", runId).executeTakeFirst(),
+
     async update(
       jobId: string,
       change: Partial<Pick<TrainingRow, "run_id" | "model_version">>,

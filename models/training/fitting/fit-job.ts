@@ -13,6 +13,8 @@ import { type Recipe, recipeOf, withRowKey } from "../data/recipe.ts";
 import { baselinesText } from "../evaluation/baselines.ts";
 import { promote } from "../evaluation/promotion.ts";
 import { modelFolder } from "../export/model-folder.ts";
+import { environmentOf } from "../reproduction/environment.ts";
+import { recordFile } from "../reproduction/record.ts";
 import { type Algorithm, type Decision, type TrainingResult, TrainingSpec } from "../schemas.ts";
 import type { TrainingStore } from "../store.ts";
 import type { FitResult, FitTask } from "./fit.worker.ts";
@@ -219,6 +221,9 @@ async function fitAndLog(
       `Graph and trainer agree to ${fit.disagreement.toExponential(1)}.`,
   );
   context.progress(0.82, "storing the model");
+  const record = { spec, codeVersion: options.config.codeVersion, environment: environmentOf() };
+  const recorded = new TextEncoder().encode(JSON.stringify(record));
+  await tracking.putArtifact(runId, recordFile, recorded, { contentType: "application/json", signal });
   for (const { path, content, contentType } of modelFolder(recipe, fit, {
     runId,
     nowMs: clock(),

@@ -9,7 +9,7 @@ import { createPlatform } from "../../platform.ts";
 import { loadConfig } from "../../shared/config.ts";
 import { quoteText, withDuckDb } from "../../shared/duckdb/index.ts";
 
-// node bench/training/many.ts [--keys 18000] [--rows 500] [--flights node_modules/vega-datasets/data/flights-3m.parquet]
+// npm run bench -- training-many [--keys 18000] [--rows 500] [--flights node_modules/vega-datasets/data/flights-3m.parquet]
 // One model for each of so many keys, 10 numbers and 50 trees, by one server: the wall time from the request to the
 // registered version, and the most memory that the server and its processes held together. With --flights the routes of
 // that file instead.

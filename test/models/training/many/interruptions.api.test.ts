@@ -19,7 +19,7 @@ const spec = {
   algorithm: { kind: "linear" },
   partitionBy: ["stop"],
   minRows: rowsPerKey,
-  minimumRows: { train: 2, holdout: 1 },
+  minimumRows: { train: 2, holdout: 2 },
   registeredModel: "delay",
   promotion: { policy: "always" },
 };

@@ -1,10 +1,16 @@
 import { z } from "zod";
 import type { RouteResponse } from "../../../shared/http/index.ts";
+import { maxBodyBytes } from "../inference/answer.ts";
 
 /** What the inference protocols answer, for the description of the API; these paths write their answers themselves. */
 
+/** What is sent ends with the body: a text takes a byte for each character, an entry of a list two with its comma. */
+const sentText = z.string().max(maxBodyBytes);
+const sentList = <Item extends z.ZodType>(item: Item) => z.array(item).max(maxBodyBytes / 2);
+
 const datatype = z
   .string()
+  .max(10)
   .describe("BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64 or BYTES, which is text");
 const shape = z.array(z.int()).describe("-1 where a dimension is free");
 
@@ -58,21 +64,18 @@ const InferenceResponse = z
 /** What `infer` reads itself. */
 export const InferenceRequest = z
   .object({
-    id: z.string().optional(),
+    id: sentText.optional(),
     parameters: Parameters.optional(),
-    inputs: z
-      .array(
-        z.object({
-          name: z.string(),
-          datatype,
-          shape: z.array(z.int().min(0)),
-          data: z.array(z.unknown()).optional().describe("Flat or nested, row by row"),
-          parameters: Parameters.optional(),
-        }),
-      )
-      .min(1),
-    outputs: z
-      .array(z.object({ name: z.string(), parameters: Parameters.optional() }))
+    inputs: sentList(
+      z.object({
+        name: sentText,
+        datatype,
+        shape: sentList(z.int().min(0)),
+        data: sentList(z.unknown()).optional().describe("Flat or nested, row by row"),
+        parameters: Parameters.optional(),
+      }),
+    ).min(1),
+    outputs: sentList(z.object({ name: sentText, parameters: Parameters.optional() }))
       .optional()
       .describe("All when not given"),
   })
@@ -127,21 +130,21 @@ export const inferenceAnswers = {
 } as const;
 
 const cell = z.unknown();
-const Columns = z.record(z.string(), z.array(cell));
+const Columns = z.record(z.string(), sentList(cell));
 
 /** What `invocations` reads itself, as JSON; or a table as text/csv with a header line. */
 export const ScoringRequest = z
   .union([
     z.object({
       dataframe_split: z.object({
-        columns: z.array(z.string()).optional(),
-        index: z.array(cell).optional(),
-        data: z.array(z.array(cell)),
+        columns: sentList(sentText).optional(),
+        index: sentList(cell).optional(),
+        data: sentList(sentList(cell)),
       }),
     }),
-    z.object({ dataframe_records: z.array(z.record(z.string(), cell)) }),
-    z.object({ instances: z.union([z.array(cell), Columns]) }),
-    z.object({ inputs: z.union([z.array(cell), Columns]) }),
+    z.object({ dataframe_records: sentList(z.record(z.string(), cell)) }),
+    z.object({ instances: z.union([sentList(cell), Columns]) }),
+    z.object({ inputs: z.union([sentList(cell), Columns]) }),
   ])
   .meta({ title: "ScoringRequest" });
 

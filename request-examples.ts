@@ -9,6 +9,7 @@ const id = {
   model: "m-4f6a8b0c2d1e4f5a9b8c7d6e5f4a3b2c",
   webhook: "5e0f4a5b-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
   training: "c0a1b2c3-d4e5-4f60-8a7b-9c0d1e2f3a4b",
+  trainedRun: "7d3e5f60718293a4b5c6d7e8f9a0b1c2",
   firing: "d1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
   rollout: "e2c3d4e5-f6a7-4b8c-9d0e-1f2a3b4c5d6e",
   batch: "f3d4e5f6-a7b8-4c9d-8e0f-2a3b4c5d6e7f",
@@ -260,7 +261,8 @@ export const requestExamples: readonly RequestExample[] = [
   // Training
   ["POST /api/v1/training", { body: training }, { makes: { [id.training]: "id" } }],
   ["GET /api/v1/training", { query: { model: "rain" } }],
-  ["GET /api/v1/training/{id}", { path: { id: id.training } }],
+  ["GET /api/v1/training/{id}", { path: { id: id.training } }, { makes: { [id.trainedRun]: "runId" } }],
+  ["POST /api/v1/training/{run}/reproduce", { path: { run: id.trainedRun } }],
   [
     "PUT /api/v1/schedules/{name}",
     { path: schedule, body: { cron: "0 0 2 * * *", timeZone: "Europe/Berlin", training } },

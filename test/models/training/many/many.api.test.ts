@@ -141,4 +141,31 @@ describe("a training with partitionBy", () => {
     expect(state).toBe("failed");
     expect(error).toContain("None of the 6 keys has 100 rows");
   });
+
+  it("trains the others where the rows of a key are all of one class, and says so of that key", async () => {
+    ground = await trainingGround();
+    const rows = ["stop,x,n,late"];
+    for (let row = 0; row < 600; row++) {
+      const stop = row % 3;
+      rows.push([stop, row % 10, row, stop === 2 ? 1 : Number(row % 10 > 4)].join(","));
+    }
+    await ground.addDataset("stops", "csv", `${rows.join("\n")}\n`);
+    const features = [{ column: "x" }];
+    const job = await ground.train({ ...spec, task: "binary", target: { column: "late" }, features });
+    expect(job.error).toBeNull();
+    expect(job.result).toMatchObject({ keys: { total: 3, trained: 2, failed: 1 } });
+    expect((await keysOf(job.id, "?state=failed")).items).toMatchObject([
+      { values: ["2"], reason: expect.stringContaining("are of the class 1") },
+    ]);
+  });
+
+  it("refuses 100,001 keys with the number and what to do", async () => {
+    ground = await trainingGround();
+    const rows = ["stop,x,z,y", ...Array.from({ length: 100_001 }, (_, row) => `${row},1,2,3`)];
+    await ground.addDataset("stops", "csv", `${rows.join("\n")}\n`);
+    const { state, error } = await ground.train({ ...spec, split: { holdoutFraction: 0.5 } });
+    expect(state).toBe("failed");
+    expect(error).toContain("100001 keys");
+    expect(error).toContain("at most 100000");
+  });
 });

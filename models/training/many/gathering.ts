@@ -60,13 +60,19 @@ export async function gather(blobs: BlobStore, plan: Plan, tasks: readonly TaskR
     bundles.push(`bundle-${String(task).padStart(4, "0")}.bin`);
     bundleKeys.push(`${result}/${taskFiles.bundle}`);
     const bytes = await read(blobs, `${result}/${taskFiles.scores}`);
-    scores.push(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8));
+    const all = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
+    let at = 0;
+    for (const key of own) {
+      if (key.state !== "trained") continue;
+      const end = at + 2 * key.holdoutRows;
+      if (isWhole(plan, key)) scores.push(all.subarray(at, end));
+      at = end;
+    }
   }
   const trained = [...results.values()].filter((key): key is TrainedKey => key.state === "trained");
-  const isWhole = ({ key }: TrainedKey) => plan.keys[key]?.values.length === plan.keyColumns.length;
-  const whole = trained.filter(isWhole);
+  const whole = trained.filter((key) => isWhole(plan, key));
   const { target, predicted } = scoresOf(scores);
-  const sum = (ofKey: (key: TrainedKey) => number) => trained.reduce((total, key) => total + ofKey(key), 0);
+  const sum = (ofKey: (key: TrainedKey) => number) => whole.reduce((total, key) => total + ofKey(key), 0);
   const holdoutRows = sum((key) => key.holdoutRows);
   const trainRows = sum((key) => key.trainRows);
   const { metric } = lossFor(plan.recipe);
@@ -79,9 +85,9 @@ export async function gather(blobs: BlobStore, plan: Plan, tasks: readonly TaskR
   for (const { key, task } of plan.keys)
     if (task !== null && (failures.has(task) || results.get(key)?.state === "failed")) failed++;
   return {
-    metrics: trained.length === 0 ? null : metricsOf(plan.recipe, target, predicted),
+    metrics: whole.length === 0 ? null : metricsOf(plan.recipe, target, predicted),
     baselines:
-      trained.length === 0
+      whole.length === 0
         ? null
         : {
             metric,
@@ -113,6 +119,11 @@ export async function gather(blobs: BlobStore, plan: Plan, tasks: readonly TaskR
     comparison: compared.length === 0 ? null : comparisonOf(plan, compared),
     worse: compared.length === 0 ? null : compared.filter((key) => key.loss > (key.championLoss ?? 0)).length,
   };
+}
+
+/** Rows of a parent are those of its keys too, and count once. */
+function isWhole({ keys, keyColumns }: Plan, { key }: TrainedKey): boolean {
+  return keys[key]?.values.length === keyColumns.length;
 }
 
 /** Rows of one key share its model and its street, so keys are the clusters; the rows of a key count as one sum. */

@@ -4,7 +4,8 @@
 // Stripping types loads a compiler of 20 MB and takes longer than everything else in a start (bench/start): each file is
 // stripped once and read from node_modules/.cache until it changes. And Node.js asks much of every one of 900 modules that
 // is known here: where a relative import lies, where a package lies that another file has already imported, whether a
-// file of a package is an ES module. Without a writable cache nothing changes but the time.
+// file of a package is an ES module. Without a writable cache nothing changes but the time, and KETLINE_LOADER=plain
+// leaves all of it to Node.js (docs/adr/0018).
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { enableCompileCache, registerHooks, stripTypeScriptTypes } from "node:module";
 import path from "node:path";
@@ -25,7 +26,7 @@ const packages = new Map();
 const loadPackage = createPackageLoader();
 const joined = createJoinedPackages(path.join(cache, "joined"));
 
-registerHooks({
+const hooks = {
   resolve(specifier, context, nextResolve) {
     const { parentURL, conditions, importAttributes } = context;
     const isPlain =
@@ -59,7 +60,8 @@ registerHooks({
       shortCircuit: true,
     };
   },
-});
+};
+if (process.env.KETLINE_LOADER !== "plain") registerHooks(hooks);
 
 function isOurs(url) {
   return url.startsWith(root) && !url.startsWith("node_modules/", root.length);

@@ -4,17 +4,17 @@ import { flightsBytes } from "./flights.ts";
 import { lateFlights } from "./late-flights.ts";
 
 /** Waits for the greeting of a server that another process runs, whose stderr is a pipe. */
-export async function addressOf(server: ChildProcess): Promise<string> {
+export function addressOf(server: ChildProcess): Promise<string> {
   let said = "";
-  for await (const text of server.stderr ?? []) {
-    said += String(text);
-    const url = /listens on\s+(http:\S+)/.exec(said)?.[1];
-    if (url !== undefined) {
-      server.stderr?.resume();
-      return url;
-    }
-  }
-  throw new Error(`The server did not start: ${said}`);
+  return new Promise((resolve, reject) => {
+    // Read to its end: whoever closes the pipe takes from the server the last thing it wants to say.
+    server.stderr?.on("data", (text) => {
+      said += String(text);
+      const url = /listens on\s+(http:\S+)/.exec(said)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    server.once("exit", () => reject(new Error(`The server did not start: ${said}`)));
+  });
 }
 
 /**

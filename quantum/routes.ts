@@ -7,7 +7,7 @@ import { quantumJob } from "./jobs/store.ts";
 import { programOf } from "./programs/program.ts";
 import { countGates } from "./qir/gates.ts";
 import { parseQir } from "./qir/module.ts";
-import { mostFrequent } from "./results/histogram.ts";
+import { maxFrequent } from "./results/histogram.ts";
 import {
   CancelBody,
   CheckBody,
@@ -257,7 +257,7 @@ function jobRoutes({ quantumJobs }: QuantumRoutesOptions): readonly Route[] {
       responses: { 200: { description: "The outcomes, most frequent first", schema: HistogramSchema } },
       handle: async ({ params, query }) => {
         const { record, histogram } = await quantumJobs.histogram(params.id);
-        const { top, otherOutcomes, otherShots } = mostFrequent(histogram, query.limit);
+        const { top, otherOutcomes, otherShots } = maxFrequent(histogram, query.limit);
         const expected = expectationOfSubmission(record.submission);
         const outcomes = top.map(({ outcome, count }) => ({
           outcome,

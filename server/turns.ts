@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
  * So many may wait before the connection is read no more. What is not read is not heard to close either, until something
  * is written to it or nothing has moved for long; so only those are left unread that send far ahead.
  */
-const mostWaiting = 32;
+const maxWaiting = 32;
 
 /** Who waits on one connection. */
 interface Line {
@@ -46,11 +46,11 @@ export function createTurns(): Turns {
       return;
     }
     line.waiting++;
-    if (line.waiting === mostWaiting) hold(socket, line);
+    if (line.waiting === maxWaiting) hold(socket, line);
     last.once("close", () => {
       line.waiting--;
       if (socket.destroyed) return;
-      if (line.waiting === mostWaiting - 1) socket.resume();
+      if (line.waiting === maxWaiting - 1) socket.resume();
       begin();
     });
   };
@@ -64,7 +64,7 @@ export function createTurns(): Turns {
 /** Whoever else lets the socket go on (a body that is read, an answer that has left) does not while somebody waits. */
 function hold(socket: Socket, line: Line): void {
   const keep = () => {
-    if (line.waiting >= mostWaiting) socket.pause();
+    if (line.waiting >= maxWaiting) socket.pause();
     else socket.off("resume", keep);
   };
   socket.on("resume", keep);

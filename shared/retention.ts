@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 
 const dayMs = 86_400_000;
 /** Within the time that a host gives one run of a timer; what is left is for the next one. */
-const longestRoundMs = 4 * 60_000;
+const maxRoundMs = 4 * 60_000;
 
 /** The moment before which what is kept for so many days may go; null when it is kept for ever. */
 export function keptSince(days: number | null, nowMs: number): number | null {
@@ -30,6 +30,6 @@ export async function removeInPortions(
 
 /** @returns whether a round that begins now has taken long enough. */
 export function roundEnd(clock: Clock): () => boolean {
-  const endMs = clock() + longestRoundMs;
+  const endMs = clock() + maxRoundMs;
   return () => clock() >= endMs;
 }

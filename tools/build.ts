@@ -18,7 +18,7 @@ const root = path.dirname(import.meta.dirname);
 const { values } = parseArgs({ options: { out: { type: "string", default: "dist" } } });
 const out = path.resolve(root, values.out);
 const directory = path.join(out, "package");
-const mostBytes = 200 * 1000 ** 2;
+const maxBytes = 200 * 1000 ** 2;
 
 try {
   await rm(directory, { recursive: true, force: true });
@@ -29,9 +29,9 @@ try {
   const zip = await zipDirectory(directory, path.join(out, "ketline.zip"));
   report(bundledBytes, shares, zip.sizeBytes);
   const unpackedBytes = bundledBytes + shares.reduce((sum, share) => sum + share.sizeBytes, 0);
-  if (unpackedBytes > mostBytes) {
+  if (unpackedBytes > maxBytes) {
     throw new Error(
-      `The package has ${megabytes(unpackedBytes)} unpacked; ${megabytes(mostBytes)} is the most.`,
+      `The package has ${megabytes(unpackedBytes)} unpacked; ${megabytes(maxBytes)} is the most.`,
     );
   }
   console.log(`\nIndexed from a copy of its own: ${indexFunctions()} functions.`);

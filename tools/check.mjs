@@ -11,7 +11,7 @@ const steps = [
   ["unused exports and dependencies", ["knip"]],
   ["floors", ["depcruise", "--config", ".dependency-cruiser.cjs", "."]],
 ];
-const mostFilesOfRoom = 15;
+const maxFilesOfRoom = 15;
 const failed = steps.filter(([name, args]) => {
   console.log(`\n— ${name}`);
   return (
@@ -24,7 +24,7 @@ const failed = steps.filter(([name, args]) => {
 const full = fullRooms();
 if (full.length > 0) {
   console.log(
-    `\nMore than ${mostFilesOfRoom} files stand in ${full.join(", ")}: give some of them a room of their own.`,
+    `\nMore than ${maxFilesOfRoom} files stand in ${full.join(", ")}: give some of them a room of their own.`,
   );
   failed.push(["rooms", []]);
 }
@@ -39,6 +39,6 @@ function fullRooms() {
   });
   const rooms = Map.groupBy(files, (file) => path.dirname(file));
   return [...rooms]
-    .filter(([, inside]) => inside.length > mostFilesOfRoom)
+    .filter(([, inside]) => inside.length > maxFilesOfRoom)
     .map(([room, inside]) => `${room} (${inside.length})`);
 }

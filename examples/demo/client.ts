@@ -28,7 +28,7 @@ export interface Client {
   follow<Result>(job: DemoJob, label: string, ended: (result: Result) => string): Promise<Result>;
 }
 
-const longestJobMs = 10 * 60_000;
+const maxJobMs = 10 * 60_000;
 
 export function createClient(url: string): Client {
   async function call<Result>(path: string, init: RequestInit): Promise<Result> {
@@ -55,7 +55,7 @@ export function createClient(url: string): Client {
         if (now.state === "failed" || now.state === "cancelled") {
           throw new Error(`The job ${job.id} ended as ${now.state}: ${now.error ?? "without a reason"}`);
         }
-        if (Date.now() - started > longestJobMs) throw new Error(`The job ${job.id} takes too long.`);
+        if (Date.now() - started > maxJobMs) throw new Error(`The job ${job.id} takes too long.`);
         seen?.(now);
         await sleep(100);
       }

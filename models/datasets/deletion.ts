@@ -41,7 +41,7 @@ export interface Deletions {
   removeOrphans(): Promise<void>;
 }
 
-const mostNamed = 10;
+const maxNamed = 10;
 /** More is left to the timer, so that nobody waits for the blobs of a thousand versions. */
 const deletedAtOnce = 200;
 /** What is so young may be named in a moment. */
@@ -59,13 +59,13 @@ export function createDeletions(options: DeletionOptions): Deletions {
     ];
     for (const uses of found) {
       for await (const user of uses) {
-        if (users.push(user) > mostNamed) break;
+        if (users.push(user) > maxNamed) break;
       }
-      if (users.length > mostNamed) break;
+      if (users.length > maxNamed) break;
     }
     if (users.length === 0) return;
-    const named = users.slice(0, mostNamed);
-    const more = users.length > mostNamed ? " and others" : "";
+    const named = users.slice(0, maxNamed);
+    const more = users.length > maxNamed ? " and others" : "";
     throw conflict(
       `${what} is used by ${named.join("; ")}${more}. Delete or change those first, or wait for them.`,
       { members: { usedBy: named } },

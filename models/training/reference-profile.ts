@@ -8,7 +8,7 @@ import type { TrainingSpec } from "./schemas.ts";
 
 const seed = 20_010_101;
 /** More rows would not move a quantile, but would take seconds to sort. */
-const mostRows = 1_000_000;
+const maxRows = 1_000_000;
 
 /**
  * The yardstick for monitoring: the inputs as the model got them in training, and its outputs on these rows, under the
@@ -20,7 +20,7 @@ export function trainingProfile(
   predicted: Float64Array,
   task: TrainingSpec["task"],
 ): ReferenceProfile {
-  const step = Math.ceil(rows.rows / mostRows);
+  const step = Math.ceil(rows.rows / maxRows);
   const kept = Float64Array.from({ length: Math.ceil(rows.rows / step) }, (_, i) => predicted[i * step] ?? 0);
   const outputs: ProfileColumn[] =
     task === "binary"

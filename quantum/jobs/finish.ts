@@ -3,7 +3,7 @@ import type { Tracking } from "../../models/tracking/index.ts";
 import type { BlobStore } from "../../shared/blobs/index.ts";
 import { conflict, notFound } from "../../shared/errors.ts";
 import type { Actor } from "../../shared/identity/index.ts";
-import { type Histogram, mostFrequent } from "../results/histogram.ts";
+import { type Histogram, maxFrequent } from "../results/histogram.ts";
 import { histogramPicture } from "../results/histogram-picture.ts";
 import { histogramOfResults } from "../results/results.ts";
 import { type Expectation, expectationOf, judge, uniformExpectation } from "../results/verdict.ts";
@@ -156,7 +156,7 @@ function shorten(outcome: string): string {
 }
 
 function topOf(histogram: Histogram) {
-  const { top, otherOutcomes, otherShots } = mostFrequent(histogram, topOutcomes);
+  const { top, otherOutcomes, otherShots } = maxFrequent(histogram, topOutcomes);
   const shown = top.map(({ outcome, count }) => ({ outcome: shorten(outcome), count }));
   return { top: shown, otherOutcomes, otherShots };
 }

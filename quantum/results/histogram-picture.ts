@@ -1,4 +1,4 @@
-import { type Histogram, mostFrequent } from "./histogram.ts";
+import { type Histogram, maxFrequent } from "./histogram.ts";
 
 const maxBars = 32;
 const bar = { height: 22, gap: 8, labelWidth: 150, width: 420, valueWidth: 130 };
@@ -16,7 +16,7 @@ export function histogramPicture(
   title: string,
   expected: ReadonlyMap<string, number> = new Map(),
 ): string {
-  const { top, otherOutcomes, otherShots } = mostFrequent(histogram, maxBars);
+  const { top, otherOutcomes, otherShots } = maxFrequent(histogram, maxBars);
   const shown = top.toSorted((a, b) => (a.outcome < b.outcome ? -1 : 1));
   const share = (count: number) => (histogram.shots === 0 ? 0 : count / histogram.shots);
   const longest = Math.max(

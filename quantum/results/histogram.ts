@@ -31,7 +31,7 @@ export function histogramOf(counts: Iterable<readonly [outcome: string, count: n
 }
 
 /** The most frequent outcomes, most frequent first, and how many shots the others had. */
-export function mostFrequent(
+export function maxFrequent(
   histogram: Histogram,
   limit: number,
 ): { readonly top: readonly OutcomeCount[]; readonly otherOutcomes: number; readonly otherShots: number } {

@@ -39,7 +39,7 @@ export type AzureClient = <Answer>(request: AzureRequest<Answer>) => Promise<Ans
 
 const attempts = 4;
 const firstDelayMs = 800;
-const longestDelayMs = 60_000;
+const maxDelayMs = 60_000;
 /** Azure's guidance for clients: too many requests, and faults that pass. */
 const retried: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
@@ -106,7 +106,7 @@ function delayOf(response: Response | KetlineError, attempt: number): number {
   const seconds = after === null ? Number.NaN : Number(after);
   const asked = Number.isNaN(seconds) ? Date.parse(after ?? "") - Date.now() : seconds * 1000;
   const waitMs = Number.isNaN(asked) ? firstDelayMs * 2 ** (attempt - 1) : asked;
-  return Math.min(Math.max(0, waitMs), longestDelayMs);
+  return Math.min(Math.max(0, waitMs), maxDelayMs);
 }
 
 async function errorOf(response: Response, host: string): Promise<KetlineError> {

@@ -24,7 +24,7 @@ export interface AzureWorkspaceOptions {
 }
 
 const firstPollMs = 500;
-const longestPollMs = 15_000;
+const maxPollMs = 15_000;
 
 /** A workspace of Azure Quantum over its data plane. */
 export function azureQuantumWorkspace(options: AzureWorkspaceOptions): QuantumWorkspace {
@@ -130,7 +130,7 @@ export function azureQuantumWorkspace(options: AzureWorkspaceOptions): QuantumWo
         const leftMs = untilMs - performance.now();
         if (hasEnded(job.status) || leftMs <= 0) return job;
         await sleep(Math.min(waitMs, leftMs), signal);
-        waitMs = Math.min(waitMs * 1.5, longestPollMs);
+        waitMs = Math.min(waitMs * 1.5, maxPollMs);
       }
     },
 

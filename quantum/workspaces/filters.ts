@@ -60,7 +60,7 @@ interface Reader {
 }
 
 /** Of parentheses; SQLite takes expressions of 1,000 levels. */
-const mostLevels = 50;
+const maxLevels = 50;
 
 function tokenise(text: string): readonly Token[] {
   const tokens: Token[] = [];
@@ -96,8 +96,8 @@ function readAnd(reader: Reader): Filter {
 
 function readCondition(reader: Reader): Filter {
   if (takeSign(reader, "(")) {
-    if (++reader.depth > mostLevels) {
-      throw invalid(`The filter has more than ${mostLevels} parentheses within each other.`, {
+    if (++reader.depth > maxLevels) {
+      throw invalid(`The filter has more than ${maxLevels} parentheses within each other.`, {
         field: "filter",
       });
     }

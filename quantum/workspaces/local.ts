@@ -49,7 +49,7 @@ export interface LocalWorkspace {
 const ended = ["Completed", "Failed", "Cancelled"] as const;
 const cancellable = ["Waiting", "Executing"] as const;
 const openSessions = ["Waiting", "Executing"] as const;
-const mostItems = 1000;
+const maxItems = 1000;
 
 export function createLocalWorkspace(options: {
   readonly items: ItemStore;
@@ -251,7 +251,7 @@ export function createLocalWorkspace(options: {
       );
       if (!aborts) return;
       const order = { column: "created_ms", descending: false } as const;
-      const others = await items.list({ workspace: scope, sessionId: id, order, skip: 0, limit: mostItems });
+      const others = await items.list({ workspace: scope, sessionId: id, order, skip: 0, limit: maxItems });
       for (const other of others) if (other.state === "Waiting") await cancel(other);
     },
   };

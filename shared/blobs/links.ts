@@ -43,7 +43,7 @@ export interface LinkedRequest {
 const version = "2025-07-05";
 /** Azure has no such resource: its letters are b for a blob and c for a container. */
 const oneBlock = "block";
-const longestMs = 365 * 86_400_000;
+const maxMs = 365 * 86_400_000;
 
 export function createBlobLinks(options: { readonly signingKey: string; readonly clock: Clock }): BlobLinks {
   const { signingKey, clock } = options;
@@ -58,8 +58,8 @@ export function createBlobLinks(options: { readonly signingKey: string; readonly
   }
 
   function link(baseUrl: string, parts: Omit<Signed, "version" | "expires">, expiresInMs: number): string {
-    if (!(expiresInMs > 0 && expiresInMs <= longestMs)) {
-      throw invalid(`expiresInMs is ${expiresInMs}; a link lives up to ${longestMs} (a year).`);
+    if (!(expiresInMs > 0 && expiresInMs <= maxMs)) {
+      throw invalid(`expiresInMs is ${expiresInMs}; a link lives up to ${maxMs} (a year).`);
     }
     // Whole seconds, as Azure writes them, rounded up: a link never ends before its time.
     const expires = new Date(Math.ceil((clock() + expiresInMs) / 1000) * 1000)

@@ -54,15 +54,15 @@ export interface JoinOptions {
 }
 
 /** As many blocks as Azure takes for one blob. */
-const mostParts = 50_000;
+const maxParts = 50_000;
 
 /**
  * The block that a part is staged as. All ids of a blob must be of one length for Azure; these are as long as those of an
  * upload that comes through the server.
  */
 export function blockIdOf(uploadId: string, number: number): string {
-  if (!(Number.isInteger(number) && number >= 1 && number <= mostParts)) {
-    throw invalid(`The part ${number} is not a whole number from 1 to ${mostParts}.`);
+  if (!(Number.isInteger(number) && number >= 1 && number <= maxParts)) {
+    throw invalid(`The part ${number} is not a whole number from 1 to ${maxParts}.`);
   }
   return Buffer.from(`${uploadId}-${String(number).padStart(6, "0")}`).toString("base64");
 }

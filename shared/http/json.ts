@@ -1,7 +1,7 @@
 import { invalid } from "../errors.ts";
 
 /** Deeper than anything that is asked for here, and far from where a walk through it would meet the stack's end. */
-const mostLevels = 64;
+const maxLevels = 64;
 
 /**
  * Parses JSON of strangers. Whatever walks through the value afterwards may do so by recursion: `JSON.parse` itself reads
@@ -11,8 +11,8 @@ const mostLevels = 64;
  * @throws invalid for what nests too deep
  */
 export function parseJson(text: string): unknown {
-  if (text.length > mostLevels && isDeep(text)) {
-    throw invalid(`The JSON is nested deeper than ${mostLevels} levels.`);
+  if (text.length > maxLevels && isDeep(text)) {
+    throw invalid(`The JSON is nested deeper than ${maxLevels} levels.`);
   }
   return JSON.parse(text);
 }
@@ -30,7 +30,7 @@ function isDeep(text: string): boolean {
         if (inside === 0x5c) at++; // a backslash, and what it escapes
       }
     } else if (code >= 0x5b && (code & 0x5f) === 0x5b) {
-      if (++depth > mostLevels) return true; // [ or {
+      if (++depth > maxLevels) return true; // [ or {
     } else if (code >= 0x5d && (code & 0x5f) === 0x5d) depth--; // ] or }
   }
   return false;

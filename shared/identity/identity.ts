@@ -38,7 +38,7 @@ export interface IdentityOperations extends Identity, Tokens, Capability {
 
 /** A revoked token is good for so long at most. */
 const rememberMs = 2_000;
-const mostRemembered = 2_000;
+const maxRemembered = 2_000;
 
 const adminActor: Actor = { id: "admin-token", name: "admin token", role: "admin", source: "token" };
 
@@ -148,7 +148,7 @@ function createMemory(clock: Clock) {
       const known = entries.get(key);
       if (known !== undefined && nowMs < known.untilMs && nowMs >= known.untilMs - rememberMs)
         return known.actor;
-      if (entries.size >= mostRemembered) entries.clear();
+      if (entries.size >= maxRemembered) entries.clear();
       const actor = find(secret, digest);
       entries.set(key, { untilMs: nowMs + rememberMs, actor });
       actor.catch((error: unknown) => {

@@ -47,16 +47,16 @@ const defaultGraceMs = 10_000;
 /** The lease is renewed when a third of it has passed, so that one renewal may fail. */
 const renewals = 3;
 const firstFinishPauseMs = 250;
-const longestFinishPauseMs = 10_000;
+const maxFinishPauseMs = 10_000;
 /** For errors of the statement, which no patience mends. */
-const mostFinishFaults = 5;
+const maxFinishFaults = 5;
 /** An attempt that met a fault of the machine is not counted; a job that meets one for so long is. */
 const uncountedForMs = 24 * 3600_000;
 const shortestRestMs = 1_000;
-const longestRestMs = 300_000;
+const maxRestMs = 300_000;
 const longestLog = 20_000;
-const mostBufferedLines = 2_000;
-const longestResultBytes = 1024 ** 2;
+const maxBufferedLines = 2_000;
+const maxResultBytes = 1024 ** 2;
 
 /** Runs a job that was claimed: `row` is what the claim returned. */
 export function createExecution(
@@ -137,7 +137,7 @@ export function createExecution(
       const result = await Promise.race([givenUp, work()]);
       const encoded = JSON.stringify(result ?? null);
       const sizeBytes = Buffer.byteLength(encoded);
-      if (sizeBytes <= longestResultBytes) return { state: "succeeded", result: encoded };
+      if (sizeBytes <= maxResultBytes) return { state: "succeeded", result: encoded };
       return { state: "failed", error: `Its result has ${sizeBytes} bytes; large results belong in a blob.` };
     } catch (error) {
       return endingOf(error);
@@ -181,7 +181,7 @@ export function createExecution(
     if (doesNotCount(cause)) {
       // It rests as long as it worked, so that a fault that stays costs half of the time at most.
       const askedMs = 1000 * (isKetlineError(cause) ? (cause.details.retryAfterSeconds ?? 0) : 0);
-      const restMs = Math.min(longestRestMs, Math.max(shortestRestMs, askedMs, clock() - startedMs));
+      const restMs = Math.min(maxRestMs, Math.max(shortestRestMs, askedMs, clock() - startedMs));
       record.log(`Attempt ${row.attempt} met a fault that is not its own, and does not count: ${message}`);
       logger.info({ err: cause, restMs }, "an attempt met a fault of the machine");
       return { state: "queued", error: message, dueMs: clock() + restMs, countAttempt: false };
@@ -203,7 +203,7 @@ export function createExecution(
   async function finish(report: Report, ending: Ending): Promise<JobRow | null> {
     let unanswered: { readonly atMs: number } | undefined;
     let faults = 0;
-    for (let pauseMs = firstFinishPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestFinishPauseMs)) {
+    for (let pauseMs = firstFinishPauseMs; ; pauseMs = Math.min(2 * pauseMs, maxFinishPauseMs)) {
       const atMs = clock();
       try {
         if (ending.state === "failed" || ending.state === "cancelled") {
@@ -215,7 +215,7 @@ export function createExecution(
       } catch (error) {
         if (error instanceof UncertainChange) unanswered = { atMs };
         if (!isKetlineError(error)) faults++;
-        if (stopped.signal.aborted || faults === mostFinishFaults) throw error;
+        if (stopped.signal.aborted || faults === maxFinishFaults) throw error;
         logger.warn({ err: error, pauseMs }, "the end of a job could not be written; trying again");
       }
       if ((await keepLease()) === "lost" && unanswered === undefined) return null;
@@ -298,9 +298,9 @@ function createRecord(row: JobRow, clock: Clock) {
 
   function log(text: string): void {
     for (const line of text.split("\n")) {
-      if (lineNumber >= longestLog || lines.length > mostBufferedLines) return;
+      if (lineNumber >= longestLog || lines.length > maxBufferedLines) return;
       if (lineNumber === longestLog - 1) push("… further lines are not kept");
-      else if (lines.length === mostBufferedLines) push("… lines are left out here: too many came at once");
+      else if (lines.length === maxBufferedLines) push("… lines are left out here: too many came at once");
       else push(clip(redactText(line)));
     }
   }

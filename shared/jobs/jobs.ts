@@ -87,7 +87,7 @@ export interface JobOperations extends Jobs, Capability {
 const wakeAgainMs = 60_000;
 const sweepPage = 500;
 /** Azure Storage Queues hide a message for 7 days at most; the sweep wakes what waits longer. */
-const longestDelayMs = 7 * 24 * 3600_000;
+const maxDelayMs = 7 * 24 * 3600_000;
 
 export function createJobs(options: JobsOptions): JobOperations {
   const { database, queue, clock, audit, logger } = options;
@@ -139,7 +139,7 @@ export function createJobs(options: JobsOptions): JobOperations {
 
   const wake = async (id: string, delayMs: number): Promise<void> => {
     try {
-      await queue.send(jobQueue, id, { delayMs: Math.min(Math.max(0, delayMs), longestDelayMs) });
+      await queue.send(jobQueue, id, { delayMs: Math.min(Math.max(0, delayMs), maxDelayMs) });
     } catch (error) {
       logger.warn({ jobId: id, err: error }, "no message could be sent for a job; the sweep will wake it");
     }

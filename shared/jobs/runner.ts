@@ -46,7 +46,7 @@ export interface JobRunner {
 }
 
 const shortestPollMs = 200;
-const longestPollMs = 2_000;
+const maxPollMs = 2_000;
 /** Long enough to claim the job; the job's own lease counts from then on. */
 const visibilityMs = 60_000;
 
@@ -202,7 +202,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     });
     const reason = await Promise.race([slept, woken, ...active]);
     clearTimeout(timer);
-    return reason === "slept" ? Math.min(pollMs * 2, longestPollMs) : shortestPollMs;
+    return reason === "slept" ? Math.min(pollMs * 2, maxPollMs) : shortestPollMs;
   }
 
   return {

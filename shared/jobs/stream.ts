@@ -8,7 +8,7 @@ const pollMs = 500;
 /** Azure's load balancer closes a connection that is silent for four minutes; proxies are less patient. */
 const keepAliveMs = 15_000;
 /** Azure ends a request after 230 s; ending before it lets the client come back in good order. */
-const longestMs = 200_000;
+const maxMs = 200_000;
 const linesPerPoll = 500;
 
 /** A job's changes and log lines as server-sent events, until it ends or the caller goes away. */
@@ -76,7 +76,7 @@ async function* follow(
       yield event("end", JSON.stringify({ state: job.state }));
       return;
     }
-    if (performance.now() - started > longestMs) return;
+    if (performance.now() - started > maxMs) return;
     if (performance.now() - quietSince > keepAliveMs) {
       quietSince = performance.now();
       yield ": still here\n\n";

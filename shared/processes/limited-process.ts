@@ -50,7 +50,7 @@ export function startLimited(
   let tail = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text: string) => {
-      tail = (tail + text).slice(-mostSaid);
+      tail = (tail + text).slice(-maxSaid);
     });
   }
   return { child, said: () => tail.trim() };
@@ -63,7 +63,7 @@ export async function sacrificeFirst(): Promise<void> {
 
 const shell = process.platform === "linux" ? "/bin/sh" : "";
 /** V8 writes several kilobytes of stack after the sentence that says why it ends. */
-const mostSaid = 16 * 1024;
+const maxSaid = 16 * 1024;
 
 /** The same for every machine; 8 MiB of stack, also for native threads, where a server may have been given any. */
 function limiting(memoryMiB: number): string {

@@ -23,7 +23,7 @@ export interface StartGateOptions {
 }
 
 const firstPauseMs = 1000;
-const longestPauseMs = 60_000;
+const maxPauseMs = 60_000;
 
 export function createStartGate({
   what,
@@ -57,7 +57,7 @@ export function createStartGate({
     },
     failed(why, said) {
       if (nowMs() >= closedUntilMs) {
-        closedUntilMs = nowMs() + Math.min(longestPauseMs, firstPauseMs * 2 ** failures);
+        closedUntilMs = nowMs() + Math.min(maxPauseMs, firstPauseMs * 2 ** failures);
         failures++;
         if (problem === undefined)
           onFailure(`${what} does not start (${why}). It said: ${said || "nothing"}`);

@@ -2,7 +2,7 @@ import { isKetlineError } from "../errors.ts";
 
 const everyMs = 60_000;
 /** More different lines than this are told as they come. */
-const mostRemembered = 200;
+const maxRemembered = 200;
 
 export interface RepeatedFaults {
   /**
@@ -29,7 +29,7 @@ export function createRepeatedFaults(now: () => number = () => performance.now()
         last.leftOut++;
         return { isTold: false, leftOut: 0 };
       }
-      if (told.size >= mostRemembered) told.clear();
+      if (told.size >= maxRemembered) told.clear();
       told.set(key, { atMs: now(), leftOut: 0 });
       return { isTold: true, leftOut: last?.leftOut ?? 0 };
     },

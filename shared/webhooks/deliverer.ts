@@ -37,7 +37,7 @@ const leaseMs = 60_000;
 /** Requests under way at once from this instance, each to another webhook. */
 const atOnce = 8;
 /** One round ends after this and leaves the rest to the next, so that a host's limit on a timer does not end it. */
-const longestRoundMs = 60_000;
+const maxRoundMs = 60_000;
 
 export function createDeliverer(options: DelivererOptions): Deliverer {
   const { store, secrets, sending, headersOf, clock, logger, random } = options;
@@ -47,7 +47,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
 
   async function deliverAll(): Promise<number> {
     const running = new Set<Promise<void>>();
-    const endMs = clock() + longestRoundMs;
+    const endMs = clock() + maxRoundMs;
     let tries = 0;
     try {
       for (;;) {

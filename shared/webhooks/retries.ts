@@ -4,7 +4,7 @@ import type { Sent } from "./sending.ts";
 /** With the pauses below, a receiver may be away for about three hours before an event is given up. */
 export const triesPerDelivery = 12;
 const firstPauseMs = 10_000;
-const longestPauseMs = 3600_000;
+const maxPauseMs = 3600_000;
 
 /**
  * The pause after a failed try: it doubles, up to an hour, and half of it is random, so that what failed together does
@@ -14,7 +14,7 @@ const longestPauseMs = 3600_000;
  * @param random from 0 up to, not including, 1
  */
 export function pauseMs(tries: number, random: number): number {
-  const longest = Math.min(longestPauseMs, firstPauseMs * 2 ** (tries - 1));
+  const longest = Math.min(maxPauseMs, firstPauseMs * 2 ** (tries - 1));
   return Math.round(longest / 2 + (longest / 2) * random);
 }
 
@@ -51,5 +51,5 @@ export function complaintOf(status: number, body: string): string {
 function retryAfterMs(header: string | undefined, nowMs: number): number {
   if (header === undefined) return 0;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isNaN(ms) ? 0 : Math.min(longestPauseMs, Math.max(0, ms));
+  return Number.isNaN(ms) ? 0 : Math.min(maxPauseMs, Math.max(0, ms));
 }

@@ -34,8 +34,8 @@ const seed = Number(options.seed);
 const connections = Number(options.connections);
 /** What was deleted meanwhile is made anew, under other names. */
 const requestsPerRound = 10_000;
-const mostMemoryBytes = 1.5 * 1024 ** 3;
-const mostFaultsShown = 40;
+const maxMemoryBytes = 1.5 * 1024 ** 3;
+const maxFaultsShown = 40;
 
 const data = await temporaryDirectory();
 const database = options.postgres === undefined ? undefined : await emptyPostgres(options.postgres);
@@ -86,7 +86,7 @@ try {
       console.log(`${sent} sent, ${faultCount()} faults, ${Math.round(memoryBytes / 1024 ** 2)} MiB at most`);
     }
   }
-  if (memoryBytes > mostMemoryBytes) fault("memory", `${memoryBytes} bytes resident`, undefined);
+  if (memoryBytes > maxMemoryBytes) fault("memory", `${memoryBytes} bytes resident`, undefined);
 } finally {
   sender.close();
   await server.kill();
@@ -171,7 +171,7 @@ function fault(
   const key = `${short} ${reason.replace(/\d+ ms/, "long")}`;
   const before = faults.get(key) ?? 0;
   faults.set(key, before + 1);
-  if (before > 0 || faults.size > mostFaultsShown) return;
+  if (before > 0 || faults.size > maxFaultsShown) return;
   console.log(`FAULT ${where.slice(0, 200)} ${reason}`);
   if (seen === undefined) return;
   const { body, ...rest } = seen.request;

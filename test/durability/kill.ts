@@ -23,7 +23,7 @@ const writers = Number(values.writers);
 const seed = Number(values.seed);
 const random = randomSource(seed).uniform;
 const shortestMs = 20;
-const longestMs = 2500;
+const maxMs = 2500;
 
 const data = await temporaryDirectory();
 const ledger = emptyLedger();
@@ -38,7 +38,7 @@ try {
     const loads = Array.from({ length: writers }, (_, writer) =>
       writeUntilGone(`r${round}-w${writer}`, sender(server as ServerProcess), ledger, random),
     );
-    const afterMs = shortestMs + random() * (longestMs - shortestMs);
+    const afterMs = shortestMs + random() * (maxMs - shortestMs);
     await sleep(afterMs);
     await server.kill();
     await Promise.all(loads);

@@ -27,8 +27,8 @@ const partBytes = Number(values["part-mib"]) * 1024 ** 2;
 const seed = Number(values.seed);
 const stores = values.store === "both" ? ["file", "azurite"] : [values.store];
 const sendersAtOnce = 4;
-const mostGrowthBytes = 100e6;
-const mostBytes = 250e6;
+const maxGrowthBytes = 100e6;
+const maxBytes = 250e6;
 const artifacts = "/api/2.0/mlflow-artifacts";
 
 const problems: string[] = [];
@@ -81,10 +81,10 @@ async function tryServer(store: string, { url, pid }: ServerProcess): Promise<vo
   } finally {
     memory.stop();
   }
-  if (highest - idle > mostGrowthBytes || highest > mostBytes) {
+  if (highest - idle > maxGrowthBytes || highest > maxBytes) {
     problems.push(
       `${store}: the server grew from ${megabytes(idle)} to ${megabytes(highest)} MB; ` +
-        `${megabytes(mostGrowthBytes)} more and ${megabytes(mostBytes)} in all are the limits.`,
+        `${megabytes(maxGrowthBytes)} more and ${megabytes(maxBytes)} in all are the limits.`,
     );
   }
 }

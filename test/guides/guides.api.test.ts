@@ -4,7 +4,7 @@ import { guideNames, readGuide } from "../support/guides.ts";
 
 const canRun = hasCurl();
 /** A page waits for jobs and timers, as its reader does. */
-const longestMs = 300_000;
+const maxMs = 300_000;
 
 /** Without Python: what stands before the first block of it. The rest is run beside the Python clients. */
 describe.concurrent.each(guideNames())("the guide %s", (name) => {
@@ -16,5 +16,5 @@ describe.concurrent.each(guideNames())("the guide %s", (name) => {
     expect(blocks.length).toBeGreaterThan(0);
   });
 
-  it.skipIf(!canRun)("keeps its word", () => runGuide(name, commands), longestMs);
+  it.skipIf(!canRun)("keeps its word", () => runGuide(name, commands), maxMs);
 });

@@ -12,7 +12,7 @@ const logger = createLogger(loadConfig({ KETLINE_LOG_LEVEL: "silent" }));
 const page = "x".repeat(300_000);
 let begun = 0;
 let atWork = 0;
-let mostAtWork = 0;
+let maxAtWork = 0;
 let streams = 0;
 let pulled = 0;
 let cancelled = 0;
@@ -23,7 +23,7 @@ const ok = { 200: { description: "as sent" } };
 const common = { protocol: "ketline", role: "public", tag: "Test", summary: "Test", responses: ok } as const;
 const slowly = async () => {
   begun++;
-  mostAtWork = Math.max(mostAtWork, ++atWork);
+  maxAtWork = Math.max(maxAtWork, ++atWork);
   await new Promise((resolve) => setImmediate(resolve));
   atWork--;
   return json({ page });
@@ -110,14 +110,14 @@ async function quiet(): Promise<void> {
 
 describe("a connection that pipelines and never reads", () => {
   it.each(["/page", "/direct"])("has one request of %s at work and holds few answers", async (path) => {
-    begun = mostAtWork = 0;
+    begun = maxAtWork = 0;
     const socket = await open();
     socket.pause();
     const heapBefore = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
     socket.write(get(path).repeat(55_000));
     await until(() => begun > 0);
     await quiet();
-    expect(mostAtWork).toBe(1);
+    expect(maxAtWork).toBe(1);
     expect(begun).toBeLessThan(100); // what the kernel's buffers take of 300 kB each
     expect(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - heapBefore).toBeLessThan(
       100e6,
@@ -130,7 +130,7 @@ describe("a connection that pipelines and never reads", () => {
   });
 
   it("has one at work of requests with bodies, too", async () => {
-    begun = mostAtWork = 0;
+    begun = maxAtWork = 0;
     const body = JSON.stringify({ text: "y".repeat(1000) });
     const post = `POST /pages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const socket = await open();
@@ -140,7 +140,7 @@ describe("a connection that pipelines and never reads", () => {
     });
     socket.write(post.repeat(500));
     await until(() => got.split("HTTP/1.1 200").length === 501);
-    expect([mostAtWork, begun]).toEqual([1, 500]);
+    expect([maxAtWork, begun]).toEqual([1, 500]);
     socket.destroy();
   });
 

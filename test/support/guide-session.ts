@@ -8,7 +8,7 @@ import { type GuideBlock, outputDiffers } from "./guides.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const root = path.dirname(path.dirname(import.meta.dirname));
-const longestBlockMs = 120_000;
+const maxBlockMs = 120_000;
 
 /** What a reader has: a checkout with an empty data folder, `npm start`, one shell, and one Python where there is one. */
 export interface GuideSession {
@@ -132,7 +132,7 @@ export async function openGuideSession(options: { readonly python?: string } = {
 
 async function answerOf(child: ChildProcess, line: string, file: string): Promise<number> {
   const waiting = new AbortController();
-  const limit = setTimeout(() => waiting.abort(), longestBlockMs);
+  const limit = setTimeout(() => waiting.abort(), maxBlockMs);
   let answer: unknown;
   try {
     child.stdin?.write(line);
@@ -142,7 +142,7 @@ async function answerOf(child: ChildProcess, line: string, file: string): Promis
     ]);
   } catch {
     const so = await readFile(`${file}.out`, "utf8").catch(() => "");
-    throw new Error(`It took more than ${longestBlockMs / 1000} s. So far it printed:\n${so}`);
+    throw new Error(`It took more than ${maxBlockMs / 1000} s. So far it printed:\n${so}`);
   } finally {
     clearTimeout(limit);
     waiting.abort();

@@ -5,7 +5,7 @@ import { invalid } from "../../../shared/errors.ts";
  * What a table may nest. DuckDB's own parser takes minutes and gigabytes for a few hundred levels, counts them in a byte
  * in one place, and ends its process at some ten thousand.
  */
-const mostLevels = 100;
+const maxLevels = 100;
 
 /**
  * Refuses JSON Lines that nest deeper, in one pass over the bytes; whether they are JSON at all is not looked at.
@@ -32,9 +32,9 @@ export async function checkDepth(file: string): Promise<void> {
         else if (byte === 0x22) quoted = false;
       } else if (byte === 0x22) quoted = true;
       else if (byte === 0x7b || byte === 0x5b) {
-        if (++depth > mostLevels) {
+        if (++depth > maxLevels) {
           throw invalid(
-            `The file cannot be read as JSON Lines, one object a line: line ${line}: it nests more than ${mostLevels} levels deep.`,
+            `The file cannot be read as JSON Lines, one object a line: line ${line}: it nests more than ${maxLevels} levels deep.`,
           );
         }
       } else if (byte === 0x7d || byte === 0x5d) depth--;

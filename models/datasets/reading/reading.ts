@@ -46,12 +46,12 @@ export async function readRows(duckDb: DuckDb, source: Source, scratchDirectory:
 }
 
 /** Each column is profiled by queries of its own, and described wherever a version is. */
-const mostColumns = 10_000;
+const maxColumns = 10_000;
 
 /** @throws tooLarge */
 export function checkColumns(count: number): void {
-  if (count <= mostColumns) return;
-  throw tooLarge(`The file has ${count} columns; at most ${mostColumns} are read.`);
+  if (count <= maxColumns) return;
+  throw tooLarge(`The file has ${count} columns; at most ${maxColumns} are read.`);
 }
 
 async function toParquet(

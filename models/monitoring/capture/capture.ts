@@ -58,9 +58,9 @@ export interface Capture {
 const flushAfterMs = 1000;
 const flushFromBytes = 512 * 1024;
 /** In the buffer and on their way to the store; what does not fit is dropped and counted. */
-const mostBytes = 16 * 1024 * 1024;
-const mostLineBytes = 256 * 1024;
-const mostAttempts = 5;
+const maxBytes = 16 * 1024 * 1024;
+const maxLineBytes = 256 * 1024;
+const maxAttempts = 5;
 
 /** Lines of one partition and hour, which become one blob. */
 interface Batch {
@@ -127,7 +127,7 @@ export function createCapture(options: CaptureOptions): Capture {
   const keep = (prediction: Prediction, rules: CaptureRules): boolean => {
     const line = lineOf(prediction, rules, digest, options.codeVersion);
     const size = Buffer.byteLength(line);
-    if (size > mostLineBytes || bytes + size > mostBytes) return false;
+    if (size > maxLineBytes || bytes + size > maxBytes) return false;
     const batch = batchFor(prediction);
     batch.lines.push(line);
     batch.bytes += size;
@@ -161,7 +161,7 @@ export function createCapture(options: CaptureOptions): Capture {
       });
       done("captured");
     } catch (error) {
-      if (batch.attempts < mostAttempts) {
+      if (batch.attempts < maxAttempts) {
         waiting.push(batch);
         logger.warn(
           { key: batch.key, err: error },

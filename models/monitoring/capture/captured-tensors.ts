@@ -22,13 +22,13 @@ export interface FieldRules {
   digest(value: string): string;
 }
 
-const mostRows = 1000;
+const maxRows = 1000;
 /** A tensor with more elements per row is no set of features (an image, say) and is left out. */
-const mostColumns = 2000;
-const mostCharacters = 200;
+const maxColumns = 2000;
+const maxCharacters = 200;
 /** Of one tensor: of wide rows fewer are kept. */
-const mostBytes = 64 * 1024;
-const mostPlainNumbers = 16;
+const maxBytes = 64 * 1024;
+const maxPlainNumbers = 16;
 
 /** The tensors as they are kept, rows spread evenly over those there were. */
 export function captureTensors(tensors: Tensors, fields: FieldRules): CapturedTensors {
@@ -37,7 +37,7 @@ export function captureTensors(tensors: Tensors, fields: FieldRules): CapturedTe
     const tensor = tensors[name];
     if (tensor === undefined || fields.drop.includes(name)) continue;
     const width = widthOf(tensor.shape);
-    if (width > mostColumns) continue;
+    if (width > maxColumns) continue;
     captured[name] = captureTensor(tensor, width, fields.hash.includes(name) ? fields.digest : undefined);
   }
   return captured;
@@ -79,9 +79,9 @@ function captureTensor(
     return { type: "BYTES", shape: kept, data: digests };
   }
   if (!ArrayBuffer.isView(data)) {
-    return { type: datatype, shape: kept, data: data.map((text) => text.slice(0, mostCharacters)) };
+    return { type: datatype, shape: kept, data: data.map((text) => text.slice(0, maxCharacters)) };
   }
-  if (data.length > mostPlainNumbers || datatype === "FP16") {
+  if (data.length > maxPlainNumbers || datatype === "FP16") {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     return { type: datatype, shape: kept, base64: bytes.toString("base64") };
   }
@@ -91,8 +91,8 @@ function captureTensor(
 }
 
 function keptRows(data: TensorData, rows: number, width: number): TensorData {
-  const elementBytes = ArrayBuffer.isView(data) ? data.BYTES_PER_ELEMENT : mostCharacters;
-  const most = Math.max(1, Math.min(mostRows, Math.floor(mostBytes / Math.max(1, width * elementBytes))));
+  const elementBytes = ArrayBuffer.isView(data) ? data.BYTES_PER_ELEMENT : maxCharacters;
+  const most = Math.max(1, Math.min(maxRows, Math.floor(maxBytes / Math.max(1, width * elementBytes))));
   if (rows <= most) return data;
   const indices: number[] = [];
   for (let i = 0; i < most; i++) {

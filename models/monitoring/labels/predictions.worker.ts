@@ -44,13 +44,13 @@ function predictionOf(line: CapturedLine): readonly unknown[] {
     named === undefined
       ? [...columns.keys()].find((name) => isOutputColumn(name) && !name.endsWith("]"))
       : outputColumn(named);
-  const values = chosen === undefined ? mostProbable(columns) : (columns.get(chosen) ?? []);
+  const values = chosen === undefined ? maxProbable(columns) : (columns.get(chosen) ?? []);
   // Where not all rows were kept, the others lost their numbers.
   return values.length === line.rows ? values : [];
 }
 
 /** Of an output of a probability for each class: the number of the class, which is how such models count them. */
-function mostProbable(columns: ReadonlyMap<string, readonly unknown[]>): readonly number[] {
+function maxProbable(columns: ReadonlyMap<string, readonly unknown[]>): readonly number[] {
   const first = [...columns.keys()].find((name) => isOutputColumn(name) && name.endsWith("[0]"));
   if (first === undefined) return [];
   const output = first.slice(0, -"[0]".length);

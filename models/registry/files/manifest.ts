@@ -14,9 +14,9 @@ export interface ManifestFile {
 export type Manifest = readonly ManifestFile[];
 
 /** More is not served either; hashing it would keep whoever registers waiting for nothing. */
-const mostBytes = 4 * 1024 ** 3;
-const mostFiles = 10_000;
-const mostTries = 3;
+const maxBytes = 4 * 1024 ** 3;
+const maxFiles = 10_000;
+const maxTries = 3;
 
 /**
  * Hashes the files of a version where they lie.
@@ -34,7 +34,7 @@ export async function takeManifest(blobs: BlobStore, prefix: string): Promise<Ma
     }
     // What was still being logged meanwhile belongs to the version as well.
     const after = await filesAt(blobs, prefix);
-    if (attempt === mostTries || sameFiles(before, after)) return taken;
+    if (attempt === maxTries || sameFiles(before, after)) return taken;
   }
 }
 
@@ -48,12 +48,12 @@ async function filesAt(blobs: BlobStore, prefix: string): Promise<readonly BlobS
       files.push(file);
       bytes += file.sizeBytes;
     }
-    if (bytes > mostBytes || files.length > mostFiles) return null;
+    if (bytes > maxBytes || files.length > maxFiles) return null;
     cursor = page.cursor;
   } while (cursor !== undefined);
   if (files.length > 0) return files;
   const single = await blobs.stat(prefix);
-  return single === null || single.sizeBytes > mostBytes ? [] : [single];
+  return single === null || single.sizeBytes > maxBytes ? [] : [single];
 }
 
 async function hashOf(blobs: BlobStore, { key }: BlobStat, prefix: string): Promise<ManifestFile | null> {

@@ -57,7 +57,7 @@ export interface BatchPredictionOperations extends Capability {
 const keepChunksMs = 7 * 24 * 3600_000;
 /** Cells that a chunk is to have: what several chunks hold in memory stays within some tens of megabytes. */
 const chunkCells = 500_000;
-const mostChunkRows = 50_000;
+const maxChunkRows = 50_000;
 
 export function createBatchPredictions(options: BatchPredictionsOptions): Capability {
   const { database, blobs, jobs, datasets, models, serving, clock } = options;
@@ -126,7 +126,7 @@ export function createBatchPredictions(options: BatchPredictionsOptions): Capabi
         output: output.dataset,
         maxFailedRows,
         chunkRows:
-          chunkRows ?? Math.max(1000, Math.min(mostChunkRows, Math.floor(chunkCells / Math.max(1, width)))),
+          chunkRows ?? Math.max(1000, Math.min(maxChunkRows, Math.floor(chunkCells / Math.max(1, width)))),
         model: version.name,
         modelVersion: version.version,
         storageLocation: version.storageLocation,

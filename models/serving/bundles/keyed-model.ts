@@ -3,7 +3,7 @@ import type { Bundles, SubModel } from "./bundle-index.ts";
 import { assemble, describeByKey, groupByKey, rowsFor } from "./by-key.ts";
 
 /** Models of one request that are asked at a time. */
-const mostAtOnce = 8;
+const maxAtOnce = 8;
 /** What an entry of the index holds: its key, its numbers, and its places in tables. */
 const bytesPerModel = 500;
 
@@ -50,7 +50,7 @@ export function openKeyedModel(parts: KeyedModelParts): ServedModel {
           answers.push({ rows: group.rows, outputs: result.outputs });
         }
       };
-      await Promise.all(Array.from({ length: Math.min(mostAtOnce, groups.length) }, work));
+      await Promise.all(Array.from({ length: Math.min(maxAtOnce, groups.length) }, work));
       return { outputs: assemble(rows, outputs, answers), runMs, executions };
     },
     async release() {

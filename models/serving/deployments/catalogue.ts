@@ -37,7 +37,7 @@ export function whenKnown<Value, Result>(known: Known<Value>, next: (value: Valu
 
 const maxAgeMs = 1000;
 /** More than are loaded; asking the registry again costs little beside loading a model. */
-const mostRemembered = 5000;
+const maxRemembered = 5000;
 
 export interface CatalogueOptions {
   readonly store: DeploymentStore;
@@ -48,7 +48,7 @@ export interface CatalogueOptions {
 
 export function createCatalogue({ store, models, clock, logger }: CatalogueOptions): Catalogue {
   const deployments = new Map<string, Deployment>();
-  const versions = new BoundedMap<string, Known<ServableVersion | null>>(mostRemembered);
+  const versions = new BoundedMap<string, Known<ServableVersion | null>>(maxRemembered);
   let changeNumber = -1;
   let registryRevision = -1;
   let checkedMs = Number.NEGATIVE_INFINITY;

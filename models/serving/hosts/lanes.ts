@@ -45,11 +45,11 @@ export interface LanesOptions {
   readonly onStartFailure: (reason: string) => void;
 }
 
-const mostRecords = 20_000;
+const maxRecords = 20_000;
 
 export function createLanes({ count, ...options }: LanesOptions): Lanes {
   const watch = createMemoryWatch(options.memoryBytes);
-  const records = new BoundedMap<string, ModelRecord>(mostRecords);
+  const records = new BoundedMap<string, ModelRecord>(maxRecords);
   const lanes: Readonly<Record<Lane, Hosts>> = {
     steady: createHosts({ ...options, count, watch }),
     trial: createHosts({ ...options, count: 1, watch }),
@@ -104,13 +104,13 @@ export function moveAside(record: ModelRecord): void {
 
 const provenRuns = 5;
 const quickMs = 200;
-const longestLoadMs = 10_000;
+const maxLoadMs = 10_000;
 
 /** @returns whether it belongs to the steady ones from now on */
 export function countRun(record: ModelRecord, runMs: number): boolean {
   if (record.lane !== "trial") return false;
   record.quickRuns = runMs <= quickMs ? record.quickRuns + 1 : 0;
-  if (record.quickRuns < provenRuns || record.loadMs > longestLoadMs) return false;
+  if (record.quickRuns < provenRuns || record.loadMs > maxLoadMs) return false;
   record.lane = "steady";
   record.isProven = true;
   return true;

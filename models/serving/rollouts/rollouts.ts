@@ -56,7 +56,7 @@ export interface RolloutsOptions {
 
 const shownEvents = 200;
 const atATime = 100;
-const mostTries = 5;
+const maxTries = 5;
 const Position = z.object({ startedMs: z.number(), id: z.string() });
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
@@ -117,7 +117,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
         await act(rollout);
         return await detail(deployment, id);
       } catch (error) {
-        if (!hasMovedOn(error) || tries === mostTries) throw error;
+        if (!hasMovedOn(error) || tries === maxTries) throw error;
       }
     }
   };

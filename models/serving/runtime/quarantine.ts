@@ -17,10 +17,10 @@ export interface Quarantine {
 const strikesAllowed = 1;
 const strikeMemoryMs = 10 * 60_000;
 const firstPauseMs = 30_000;
-const longestPauseMs = 15 * 60_000;
+const maxPauseMs = 15 * 60_000;
 const refusalMs = 10_000;
 /** How many are remembered. */
-export const mostRefused = 5000;
+export const maxRefused = 5000;
 
 interface Suspect {
   strikes: number;
@@ -30,7 +30,7 @@ interface Suspect {
 }
 
 export function createQuarantine(clock: Clock): Quarantine {
-  const suspects = new BoundedMap<string, Suspect>(mostRefused);
+  const suspects = new BoundedMap<string, Suspect>(maxRefused);
   const standing = (key: string): KetlineError | undefined => {
     const suspect = suspects.get(key);
     if (suspect?.error === undefined) return undefined;
@@ -45,7 +45,7 @@ export function createQuarantine(clock: Clock): Quarantine {
       const before = suspects.get(key);
       const recent = before !== undefined && nowMs - before.lastMs < strikeMemoryMs ? before.strikes : 0;
       const strikes = recent + 1;
-      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (strikes - strikesAllowed - 1));
+      const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** (strikes - strikesAllowed - 1));
       suspects.set(key, {
         strikes,
         lastMs: nowMs,

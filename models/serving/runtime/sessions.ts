@@ -17,7 +17,7 @@ import { changedFileCode, createModelFiles } from "../repository/model-files.ts"
 import type { ModelSource, ServableVersion } from "../repository/model-source.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { inTime } from "./in-time.ts";
-import { createQuarantine, mostRefused } from "./quarantine.ts";
+import { createQuarantine, maxRefused } from "./quarantine.ts";
 import {
   defaultInlineRule,
   type InlineRule,
@@ -133,7 +133,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   /** In the order of use, the least recently used first. */
   const entries = new Map<string, Entry>();
   /** Of the versions that were loaded last, or could not be: the key that each had. */
-  const keys = new BoundedMap<string, string>(limits.maxCount + mostRefused);
+  const keys = new BoundedMap<string, string>(limits.maxCount + maxRefused);
   let bytes = 0;
   /** The key that was used last. */
   let newest: string | undefined;

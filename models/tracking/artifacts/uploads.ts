@@ -22,10 +22,10 @@ export interface SentPart {
 }
 
 /** A hundred gigabytes in MLflow's usual chunks of 10 MiB. */
-export const mostParts = 10_000;
+export const maxParts = 10_000;
 
 const shortestMs = 60 * 60_000;
-const longestMs = 12 * 60 * 60_000;
+const maxMs = 12 * 60 * 60_000;
 /** The client cannot ask for new links half-way, and 10 MiB on a slow line take half a minute. */
 const msPerPart = 30_000;
 
@@ -42,9 +42,9 @@ export async function beginUpload(
   request: { readonly key: string; readonly partCount: number; readonly baseUrl: string },
 ): Promise<BegunUpload> {
   const { key, partCount, baseUrl } = request;
-  if (!(Number.isInteger(partCount) && partCount >= 1 && partCount <= mostParts)) {
+  if (!(Number.isInteger(partCount) && partCount >= 1 && partCount <= maxParts)) {
     throw invalid(
-      `Invalid value ${partCount} for parameter 'num_parts' supplied: a file is sent in 1 to ${mostParts} parts. Choose larger parts.`,
+      `Invalid value ${partCount} for parameter 'num_parts' supplied: a file is sent in 1 to ${maxParts} parts. Choose larger parts.`,
       { field: "num_parts" },
     );
   }
@@ -52,7 +52,7 @@ export async function beginUpload(
   await refuseFileInFile(context.blobs, key);
   const uploadId = randomUUID();
   const nowMs = context.clock();
-  const expiresInMs = Math.min(longestMs, Math.max(shortestMs, partCount * msPerPart));
+  const expiresInMs = Math.min(maxMs, Math.max(shortestMs, partCount * msPerPart));
   const parts: { number: number; url: string }[] = [];
   for (let number = 1; number <= partCount; number++) {
     const part = { key, uploadId, number };

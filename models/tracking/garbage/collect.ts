@@ -3,7 +3,7 @@ import { storeOf, type TrackingContext, transact } from "../context.ts";
 import { findExperiment } from "../store/experiments.ts";
 import type { GarbageRow } from "../store/tables.ts";
 import { type ArtifactUses, followUses, pathsTo } from "./artifact-uses.ts";
-import { type GarbageReport, type GarbageSpec, mostNames, type Named } from "./schemas.ts";
+import { type GarbageReport, type GarbageSpec, maxNames, type Named } from "./schemas.ts";
 import {
   type Candidate,
   condemn,
@@ -226,13 +226,13 @@ function createTally(dryRun: boolean, deletedBeforeMs: number) {
     },
     take(kind: keyof typeof counts, taken: readonly Named[]) {
       counts[kind] += taken.length;
-      const room = mostNames - names[kind].length;
+      const room = maxNames - names[kind].length;
       names[kind].push(...taken.slice(0, room).map(({ id, name }) => ({ id, name })));
     },
     takeFiles: (found: readonly BlobStat[]) => add(artifacts, found),
     takeOrphans(found: readonly BlobStat[]) {
       add(orphans, found);
-      const room = mostNames - orphanNames.length;
+      const room = maxNames - orphanNames.length;
       orphanNames.push(...found.slice(0, room).map(({ key }) => key.slice(root.length + 1)));
     },
     report: (): GarbageReport => ({

@@ -18,7 +18,7 @@ export const GarbageSpec = z.strictObject({
 export type GarbageSpec = z.infer<typeof GarbageSpec>;
 
 /** How many names a report holds at most. */
-export const mostNames = 100;
+export const maxNames = 100;
 
 /** What went, or would go. A job that was interrupted and tried again reports what its last attempt did. */
 export interface GarbageReport {
@@ -34,7 +34,7 @@ export interface GarbageReport {
   readonly orphans: Amount;
   /** Deleted, and old enough, but a registered model version still needs them. */
   readonly kept: { readonly runs: number; readonly loggedModels: number };
-  /** The first of each, `mostNames` at most. */
+  /** The first of each, `maxNames` at most. */
   readonly names: {
     readonly runs: readonly Named[];
     readonly loggedModels: readonly Named[];

@@ -22,7 +22,7 @@ export interface BoostedTrees {
   readonly scores: Float64Array;
 }
 
-const mostShown = 10_000;
+const maxShown = 10_000;
 
 /**
  * Gradient boosting with trees on histograms (Friedman, Greedy Function Approximation, 2001; Ke et al., LightGBM, 2017).
@@ -48,11 +48,11 @@ export function boost(
   const hessians = new Float64Array(data.rows);
   const packed = new Float64Array(data.rows);
   const shop = openWorkshop(data, binOffsets(data), own.length);
-  const mostHessian =
-    loss.mostHessian === null ? null : loss.mostHessian * (weights === null ? 1 : largestOf(weights));
+  const maxHessian =
+    loss.maxHessian === null ? null : loss.maxHessian * (weights === null ? 1 : largestOf(weights));
   // The training loss only shows how the fit goes on: some rows tell it well enough.
   const shown =
-    own.length <= mostShown ? own : own.filter((_, index) => index % Math.ceil(own.length / mostShown) === 0);
+    own.length <= maxShown ? own : own.filter((_, index) => index % Math.ceil(own.length / maxShown) === 0);
   const trees: Tree[] = [];
   const losses: number[] = [];
   const validationLosses: number[] = [];
@@ -63,7 +63,7 @@ export function boost(
     const before = outputs === 1 ? scores : scores.slice();
     for (let output = 0; output < outputs; output++) {
       loss.derivatives(target, weights, before, output, gradients, hessians);
-      const packing = packingFor(data.rows, mostHessian ?? largestOf(hessians));
+      const packing = packingFor(data.rows, maxHessian ?? largestOf(hessians));
       packHessians(hessians, packing, packed);
       const grown = growTree(shop, sampled, gradients, packed, wanted, packing, settings);
       setValues(grown, shop, loss, { target, weights, scores, gradients, hessians, output }, settings);

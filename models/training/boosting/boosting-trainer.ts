@@ -17,7 +17,7 @@ import { treesGraph } from "./trees-graph.ts";
  */
 const tolerance = 1e-5;
 /** Rows that permutation importances are measured on. */
-const mostPermuted = 5000;
+const maxPermuted = 5000;
 
 /** Gradient-boosted trees over numbers and categories as they are. */
 export const boostingTrainer: Trainer = {
@@ -119,7 +119,7 @@ function graphOf(fit: BoostedTrees, coding: readonly FeatureCoding[], loss: Boos
 
 /** The largest sum of leaves on the training rows: what the graph rounds. */
 function largestSize({ scores, start, loss }: BoostedTrees): number {
-  if (loss.mostHessian !== 1) return 1;
+  if (loss.maxHessian !== 1) return 1;
   return scores.reduce((most, score) => Math.max(most, Math.abs(score - (start[0] ?? 0))), 1);
 }
 
@@ -129,7 +129,7 @@ function importancesOf(
   fit: BoostedTrees,
   seed: number,
 ): Importance[] {
-  const step = Math.ceil(rows.rows / mostPermuted);
+  const step = Math.ceil(rows.rows / maxPermuted);
   const kept = <Values extends Float32Array | Int32Array | Float64Array>(values: Values) =>
     values.filter((_, row) => row % step === 0) as Values;
   const columns = rows.features.map((feature, index) => {

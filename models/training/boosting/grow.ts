@@ -34,13 +34,13 @@ export interface Workshop {
   readonly histograms: Float64Array[];
 }
 
-export function openWorkshop(data: BinnedRows, offsets: Int32Array, mostRows: number): Workshop {
+export function openWorkshop(data: BinnedRows, offsets: Int32Array, maxRows: number): Workshop {
   return {
     data,
     offsets,
-    order: new Int32Array(mostRows),
-    spare: new Int32Array(mostRows),
-    pairs: new Float64Array(2 * mostRows),
+    order: new Int32Array(maxRows),
+    spare: new Int32Array(maxRows),
+    pairs: new Float64Array(2 * maxRows),
     histograms: [],
   };
 }

@@ -8,7 +8,7 @@ import type { BoostingLoss } from "./settings.ts";
 export interface Loss {
   readonly outputs: number;
   /** Which Hessian a row of weight 1 has at most; null where nothing bounds it. */
-  readonly mostHessian: number | null;
+  readonly maxHessian: number | null;
   start(target: Float64Array, weights: Float64Array | null, rows: Int32Array): Float64Array;
   /** Writes slope and curvature of every row for one output. */
   derivatives(
@@ -27,7 +27,7 @@ export interface Loss {
   link(scores: Float64Array): void;
 }
 
-const mostLogOdds = 30;
+const maxLogOdds = 30;
 
 export function lossOf(loss: BoostingLoss, target: Float64Array): Loss {
   if (loss.kind === "logistic") return logistic;
@@ -42,7 +42,7 @@ const none = () => undefined;
 
 const squared: Loss = {
   outputs: 1,
-  mostHessian: 1,
+  maxHessian: 1,
   leafQuantile: null,
   link: none,
   start: (target, weights, rows) => Float64Array.of(mean(target, weights, rows)),
@@ -58,7 +58,7 @@ const squared: Loss = {
 
 const logistic: Loss = {
   outputs: 1,
-  mostHessian: 0.25,
+  maxHessian: 0.25,
   leafQuantile: null,
   link(scores) {
     for (let row = 0; row < scores.length; row++) scores[row] = sigmoid(scores[row] as number);
@@ -84,7 +84,7 @@ const logistic: Loss = {
 /** Through a logarithm; the loss leaves out what does not depend on the score. */
 const poisson: Loss = {
   outputs: 1,
-  mostHessian: null,
+  maxHessian: null,
   leafQuantile: null,
   link(scores) {
     for (let row = 0; row < scores.length; row++) scores[row] = Math.exp(scores[row] as number);
@@ -170,7 +170,7 @@ function huber(delta: number): Loss {
 function softmax(classes: number): Loss {
   return {
     outputs: classes,
-    mostHessian: 0.25,
+    maxHessian: 0.25,
     leafQuantile: null,
     link(scores) {
       for (let at = 0; at < scores.length; at += classes) {
@@ -221,7 +221,7 @@ function mean(target: Float64Array, weights: Float64Array | null, rows: Int32Arr
 }
 
 function bounded(score: number): number {
-  return Math.min(Math.max(score, -mostLogOdds), mostLogOdds);
+  return Math.min(Math.max(score, -maxLogOdds), maxLogOdds);
 }
 
 /** The smallest value that so much of the weight does not exceed, half-way to the next where it is met exactly. */

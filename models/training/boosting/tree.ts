@@ -25,8 +25,8 @@ export interface TreeDraft extends Omit<Tree, "nodes" | "sets"> {
   readonly sets: (Uint8Array | null)[];
 }
 
-export function draftTree(mostLeaves: number): TreeDraft {
-  const size = 2 * mostLeaves - 1;
+export function draftTree(maxLeaves: number): TreeDraft {
+  const size = 2 * maxLeaves - 1;
   return {
     nodes: 1,
     feature: new Int32Array(size).fill(-1),

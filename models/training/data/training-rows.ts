@@ -50,9 +50,9 @@ export interface Level<Value> {
 }
 
 /** Levels listed per column; a level beyond is too rare to learn from. */
-const mostLevels = 10_000;
+const maxLevels = 10_000;
 /** What the columns of a fit may take, with the standardised copies and the solver's own. */
-const mostBytes = 2.5 * 1024 ** 3;
+const maxBytes = 2.5 * 1024 ** 3;
 
 /**
  * Reads the training rows as a stream into typed arrays. Texts become codes inside DuckDB, through an ENUM type per
@@ -144,8 +144,8 @@ async function lastTarget(
 
 function checkMemory(rows: number, features: number): void {
   const bytes = rows * (features * 16 + 64);
-  if (bytes <= mostBytes) return;
-  const fraction = Math.floor((mostBytes / bytes) * 100) / 100;
+  if (bytes <= maxBytes) return;
+  const fraction = Math.floor((maxBytes / bytes) * 100) / 100;
   throw tooLarge(
     `${rows} rows of ${features} features need about ${Math.ceil(bytes / 1024 ** 2)} MiB; set sample.fraction to ${fraction} or less.`,
     { field: "sample" },
@@ -179,7 +179,7 @@ async function openReader(
   }
   const found = await duckDb.rows(
     `select x as value, count(*) as n from (select ${expression} as x ${from}) where isfinite(x)
-      group by x order by n desc, x limit ${mostLevels}`,
+      group by x order by n desc, x limit ${maxLevels}`,
   );
   const levels = found.map(({ value, n }) => ({ value: Math.fround(Number(value)), rows: Number(n) }));
   const codeOf = new Map(levels.map(({ value }, code) => [value, code]));
@@ -207,7 +207,7 @@ async function openTextReader(
   await duckDb.run(
     `create temp table ${table} as
        select x as value, count(*) as n from (select ${expression} as x ${from})
-        group by x order by n desc, x limit ${mostLevels}`,
+        group by x order by n desc, x limit ${maxLevels}`,
   );
   const found = await duckDb.rows(`select value, n from ${table} order by n desc, value`);
   const type = quoteName(`level_${index}`);

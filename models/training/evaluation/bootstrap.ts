@@ -13,7 +13,7 @@ export interface BootstrapOptions {
   readonly seed: number;
   readonly resamples: number;
   /** Of more rows so many are drawn from, evenly spread, and the interval is drawn in to the width of all. */
-  readonly mostRows: number;
+  readonly maxRows: number;
 }
 
 /** Counts, not judgements. */
@@ -21,7 +21,7 @@ const left = new Set(["rows", "positives"]);
 
 /**
  * Percentile intervals by resampling rows (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, §13.3). Of more
- * than `mostRows` rows only a part m of n is resampled and deviations are scaled by √(m/n) (Politis, Romano & Wolf,
+ * than `maxRows` rows only a part m of n is resampled and deviations are scaled by √(m/n) (Politis, Romano & Wolf,
  * Subsampling, 1999, §2). Rows count as independent: where they are not, the truth is wider. A metric that half of the
  * samples leave open has no interval.
  */
@@ -29,10 +29,10 @@ export function bootstrapIntervals(
   metricsOf: (target: Float64Array, predicted: Float64Array) => BinaryMetrics | RegressionMetrics,
   target: Float64Array,
   predicted: Float64Array,
-  { seed, resamples, mostRows }: BootstrapOptions,
+  { seed, resamples, maxRows }: BootstrapOptions,
 ): Intervals {
   const rows = target.length;
-  const size = Math.min(rows, mostRows);
+  const size = Math.min(rows, maxRows);
   if (size < 2) return {};
   const base = Uint32Array.from({ length: size }, (_, index) => Math.floor((index * rows) / size));
   const random = seededRandom(seed);

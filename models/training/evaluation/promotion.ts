@@ -35,7 +35,7 @@ const aliasRole = "operator";
 const modelFile = "model.onnx";
 
 /** Others may move the alias while models are compared; then the comparison is made again, so many times. */
-const mostTries = 5;
+const maxTries = 5;
 
 /**
  * Compares a new model with the one that holds the alias, on the same holdout, registers it, and moves the alias if the
@@ -77,7 +77,7 @@ export async function promote(
       });
       return { version, decision };
     } catch (error) {
-      if (!isKetlineError(error, "precondition_failed") || attempt === mostTries) throw error;
+      if (!isKetlineError(error, "precondition_failed") || attempt === maxTries) throw error;
       context.log(`The alias ${promotion.alias} moved meanwhile; comparing again.`);
     }
   }

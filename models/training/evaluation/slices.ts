@@ -18,10 +18,10 @@ export interface SliceMetrics {
 
 /** A slice of fewer rows says little; the values with most rows come first, so many of each column. */
 const fewestRows = 30;
-const mostSlices = 200;
+const maxSlices = 200;
 /** Slices of a column whose metrics get intervals, and what is spent on each. */
-const mostIntervals = 30;
-const sampling = { seed: 20_010_102, resamples: 100, mostRows: 1000 };
+const maxIntervals = 30;
+const sampling = { seed: 20_010_102, resamples: 100, maxRows: 1000 };
 
 export type Question = Pick<Recipe, "task" | "quantile">;
 
@@ -61,7 +61,7 @@ export function sliceMetrics(
       .map(([value, code]) => ({ value, rows: rowsOf.get(code) ?? [] }))
       .filter(({ rows }) => rows.length >= fewestRows)
       .sort((a, b) => b.rows.length - a.rows.length)
-      .slice(0, mostSlices)
+      .slice(0, maxSlices)
       .map(({ value, rows }, place) => {
         const own = Float64Array.from(rows, (row) => target[row] as number);
         const said = Float64Array.from(rows, (row) => predicted[row] as number);
@@ -70,7 +70,7 @@ export function sliceMetrics(
           column,
           value,
           metrics: metrics(own, said),
-          intervals: place < mostIntervals ? bootstrapIntervals(metrics, own, said, sampling) : {},
+          intervals: place < maxIntervals ? bootstrapIntervals(metrics, own, said, sampling) : {},
         };
       });
   });

@@ -63,13 +63,13 @@ export function modelGraph(
 
 /** What a model predicts from what, if it was made by `modelGraph`; null for others. */
 export function recipeInside(bytes: Uint8Array): Recipe | null {
-  const text = readModel(bytesSource(bytes), { maxBytes: mostModelBytes }).metadata.get(recipeKey);
+  const text = readModel(bytesSource(bytes), { maxBytes: maxModelBytes }).metadata.get(recipeKey);
   return text === undefined ? null : JSON.parse(text);
 }
 
 /** Which rows of its data set version a model was trained on; null where it does not say. */
 export function choiceInside(bytes: Uint8Array): RowChoice | null {
-  const text = readModel(bytesSource(bytes), { maxBytes: mostModelBytes }).metadata.get(choiceKey);
+  const text = readModel(bytesSource(bytes), { maxBytes: maxModelBytes }).metadata.get(choiceKey);
   if (text === undefined) return null;
   // Anybody may have written it: nothing of it goes into a query unchecked.
   return RowChoice.safeParse(parsedOrNull(text)).data ?? null;
@@ -83,7 +83,7 @@ function parsedOrNull(text: string): unknown {
   }
 }
 
-const mostModelBytes = 256 * 1024 ** 2;
+const maxModelBytes = 256 * 1024 ** 2;
 
 interface Head {
   readonly outputs: ReturnType<typeof tensorInfo>[];

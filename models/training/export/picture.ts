@@ -6,7 +6,7 @@ export interface RocPoint {
   readonly truePositiveRate: number;
 }
 
-const mostPoints = 200;
+const maxPoints = 200;
 
 /** The receiver operating characteristic, thinned to some 200 points; empty when only one class is there. */
 export function rocCurve(labels: Float64Array, probabilities: Float64Array): RocPoint[] {
@@ -24,7 +24,7 @@ export function rocCurve(labels: Float64Array, probabilities: Float64Array): Roc
     const last = seen === rows - 1;
     const tied = !last && probabilities[order[seen + 1] as number] === probabilities[order[seen] as number];
     if (tied || (!last && seen < due)) continue;
-    due = seen + rows / mostPoints;
+    due = seen + rows / maxPoints;
     points.push({
       falsePositiveRate: (seen + 1 - truePositives) / negatives,
       truePositiveRate: truePositives / positives,

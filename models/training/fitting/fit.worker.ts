@@ -64,7 +64,7 @@ export interface FitResult {
 
 const exampleRows = 3;
 /** Of the bootstrap: half a second at most. */
-const sampling = { seed: 20_010_101, resamples: 200, mostRows: 10_000 };
+const sampling = { seed: 20_010_101, resamples: 200, maxRows: 10_000 };
 
 /** Reads, fits, writes the graph, and holds the graph against the trainer on every row of the holdout. */
 export default async function fitModel(

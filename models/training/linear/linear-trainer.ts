@@ -16,7 +16,7 @@ import { linearGraph } from "./linear-graph.ts";
 import { type Design, fitLinear, type LinearFit, scoresOf, sigmoid } from "./newton.ts";
 
 /** The solver keeps and factors a square matrix of the columns. */
-const mostColumns = 3000;
+const maxColumns = 3000;
 
 /**
  * The graph computes in double precision as the trainer does and rounds its output to float32: half a unit in the last
@@ -32,9 +32,9 @@ export const linearTrainer: Trainer = {
     const encoding = fitEncoding(rows, algorithm);
     const design = trainingDesign(rows, encoding);
     const width = design.dense.length + design.categorical.reduce((sum, { levels }) => sum + levels, 0);
-    if (width > mostColumns) {
+    if (width > maxColumns) {
       throw invalid(
-        `The features make ${width} columns; the solver takes ${mostColumns}. Lower algorithm.maxLevels or raise algorithm.minLevelRows.`,
+        `The features make ${width} columns; the solver takes ${maxColumns}. Lower algorithm.maxLevels or raise algorithm.minLevelRows.`,
         { field: "algorithm" },
       );
     }

@@ -11,7 +11,7 @@ export interface ChampionModels {
   readonly fallback: Uint8Array;
 }
 
-const mostFileBytes = 256 * 1024 ** 2;
+const maxFileBytes = 256 * 1024 ** 2;
 
 /** @returns in words why the version cannot be compared with */
 export async function openChampion(
@@ -24,7 +24,7 @@ export async function openChampion(
   const manifest = await registry.manifest(name, champion);
   const read = async (path: string): Promise<Uint8Array | null> => {
     const content = await blobs.get(`${prefix}/${path}`);
-    if (content === null || content.stat.sizeBytes > mostFileBytes) {
+    if (content === null || content.stat.sizeBytes > maxFileBytes) {
       await content?.stream.cancel();
       return null;
     }

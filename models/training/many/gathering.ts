@@ -28,7 +28,7 @@ export interface Gathered {
   readonly worse: number | null;
 }
 
-const mostHoldoutRows = 40_000_000;
+const maxHoldoutRows = 40_000_000;
 
 export async function gather(blobs: BlobStore, plan: Plan, tasks: readonly TaskRow[]): Promise<Gathered> {
   const results = new Map<number, KeyResult>();
@@ -158,7 +158,7 @@ function comparisonOf(plan: Plan, keys: readonly TrainedKey[]): CompareResult {
 function scoresOf(parts: readonly Float64Array[]): { target: Float64Array; predicted: Float64Array } {
   const pairs = parts.reduce((sum, part) => sum + part.length / 2, 0);
   // Beyond, every second, third, … row is enough for figures over all keys.
-  const step = Math.max(1, Math.ceil(pairs / mostHoldoutRows));
+  const step = Math.max(1, Math.ceil(pairs / maxHoldoutRows));
   const kept = Math.ceil(pairs / step);
   const [target, predicted] = [new Float64Array(kept), new Float64Array(kept)];
   let [seen, at] = [0, 0];

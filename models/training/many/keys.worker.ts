@@ -172,7 +172,7 @@ async function ask(
   }
 }
 
-const mostModelBytes = 64 * 1024 ** 2;
+const maxModelBytes = 64 * 1024 ** 2;
 
 async function championsAnswer(
   { champions, championFallback, recipe }: KeysTask,
@@ -182,7 +182,7 @@ async function championsAnswer(
   if (championFallback === null) return null;
   const found = champions.get(key);
   if (found === undefined) return ask(championFallback, recipe, holdout);
-  const bytes = inflateRawSync(found.compressed, { maxOutputLength: mostModelBytes });
+  const bytes = inflateRawSync(found.compressed, { maxOutputLength: maxModelBytes });
   if (createHash("sha256").update(bytes).digest("hex") !== found.sha256)
     throw new Error("The champion's model of this key has other bytes than were registered.");
   return ask(bytes, recipe, holdout);

@@ -39,10 +39,10 @@ type Context = JobContext<TrainingSpec>;
 const helpKindName = "training.help";
 const HelpSpec = z.object({ training: z.string() });
 /** Jobs that call other instances to a training; each works on one task at a time. */
-const mostHelpers = 16;
+const maxHelpers = 16;
 const pollMs = 500;
 /** Of the global model. */
-const mostGlobalRows = 200_000;
+const maxGlobalRows = 200_000;
 
 /** Trains a model for each key and one for all the others, and registers them as one version. */
 export function manyJobs(options: ManyOptions): {
@@ -185,7 +185,7 @@ async function train(
     );
     const global = await globalModel(options, context, plan);
     const open = tasks.filter(({ state }) => state === "queued" || state === "running").length;
-    for (let helper = 0; helper < Math.min(open - 1, mostHelpers); helper++) {
+    for (let helper = 0; helper < Math.min(open - 1, maxHelpers); helper++) {
       const idempotencyKey = `${jobId}:${given.attempt}:${helper}`;
       await options.jobs.submit(help, { training: jobId }, { actor, idempotencyKey });
     }
@@ -249,7 +249,7 @@ async function globalModel(options: ManyOptions, context: Context, plan: Plan): 
   const { partitionBy: _, minRows: __, fallback: ___, ...whole } = spec;
   const full = plan.keys.filter(({ values }) => values.length === plan.keyColumns.length);
   const rows = full.reduce((sum, { trainRows, holdoutRows }) => sum + trainRows + holdoutRows, 0);
-  const share = Math.min(1, mostGlobalRows / Math.max(1, rows)) * (spec.sample?.fraction ?? 1);
+  const share = Math.min(1, maxGlobalRows / Math.max(1, rows)) * (spec.sample?.fraction ?? 1);
   const sampled = share < 1 ? { ...whole, sample: { seed: spec.sample?.seed ?? 1, fraction: share } } : whole;
   const fit = await datasets.withRows(spec, (file) =>
     inScratchDirectory((scratchDirectory) =>

@@ -39,9 +39,9 @@ export interface Partition {
 }
 
 /** Beyond, one table of all keys is no longer small, and hardly any of them has rows to learn from. */
-export const mostKeys = 100_000;
+export const maxKeys = 100_000;
 /** DuckDB keeps so many files open while it writes partitions. */
-const mostTasks = 96;
+const maxTasks = 96;
 const keysPerTask = 300;
 const rowsPerTask = 400_000;
 /** A longer one is nobody's name; the index of all keys is held in memory. */
@@ -73,9 +73,9 @@ export default async function partition(
     );
     const distinct = Number(counted?.keys);
     if (distinct === 0) throw invalid("No row of the split has a target; there is nothing to learn from.");
-    if (distinct > mostKeys) {
+    if (distinct > maxKeys) {
       throw invalid(
-        `partitionBy makes ${distinct} keys of ${spec.partitionBy?.map((name) => `"${name}"`).join(", ")}; at most ${mostKeys} are taken. Choose columns of fewer values, or leave rows out with where.`,
+        `partitionBy makes ${distinct} keys of ${spec.partitionBy?.map((name) => `"${name}"`).join(", ")}; at most ${maxKeys} are taken. Choose columns of fewer values, or leave rows out with where.`,
         { field: "partitionBy" },
       );
     }
@@ -104,13 +104,13 @@ export default async function partition(
           where ${named.map((name) => `${name} is not null`).join(" and ")} group by ${own.join(", ")} order by ${own.join(", ")}`,
       );
       const enough = groups.filter((group) => Number(group.train) + Number(group.holdout) >= minRows).length;
-      const perTask = Math.max(keysPerTask, Math.ceil(enough / Math.floor(mostTasks / (2 * levels.length))));
+      const perTask = Math.max(keysPerTask, Math.ceil(enough / Math.floor(maxTasks / (2 * levels.length))));
       for (const group of groups) {
         const [trainRows, holdoutRows] = [Number(group.train), Number(group.holdout)];
         const values = own.map((name) => String(group[name]));
         const size = trainRows + holdoutRows;
         const isFull =
-          (rows.inTask + size > rowsPerTask && rows.task < mostTasks - 2) || rows.keysInTask >= perTask;
+          (rows.inTask + size > rowsPerTask && rows.task < maxTasks - 2) || rows.keysInTask >= perTask;
         if (size >= minRows && rows.keysInTask > 0 && isFull)
           Object.assign(rows, { inTask: 0, keysInTask: 0, task: rows.task + 1 });
         const taken = size >= minRows ? rows.task : null;

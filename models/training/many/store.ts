@@ -46,7 +46,7 @@ export type KeyOrder = (typeof keyOrders)[number];
 
 /** Rows written by one statement. */
 const page = 500;
-const mostAttempts = 3;
+const maxAttempts = 3;
 
 export function createManyStore(database: Database) {
   const tables = () => database.tables<Tables>();
@@ -132,11 +132,11 @@ export function createManyStore(database: Database) {
           .returningAll()
           .executeTakeFirst();
         if (claimed === undefined) continue;
-        if (claimed.attempts <= mostAttempts) return claimed;
+        if (claimed.attempts <= maxAttempts) return claimed;
         await this.fail(
           claimed,
           owner,
-          `Its task was begun ${mostAttempts} times and ended its process each time.`,
+          `Its task was begun ${maxAttempts} times and ended its process each time.`,
         );
       }
     },

@@ -39,7 +39,7 @@ import { defaultContentType } from "../content-types.ts";
 import { checkKey, checkLimit, checkPrefix, fileName } from "../keys.ts";
 import { createAzureParts } from "./azure-parts.ts";
 import { uploadBlocks } from "./azure-upload.ts";
-import { createDelegationKeys, longestLinkMs } from "./delegation-keys.ts";
+import { createDelegationKeys, maxLinkMs } from "./delegation-keys.ts";
 
 export interface AzureBlobStoreOptions {
   /** `https://<account>.blob.core.windows.net/<container>` */
@@ -216,10 +216,8 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
     { method, expiresInMs }: Pick<SignedAccess, "method" | "expiresInMs">,
   ): Promise<string> {
     checkKey(key);
-    if (!(expiresInMs > 0 && expiresInMs <= longestLinkMs)) {
-      throw invalid(
-        `expiresInMs is ${expiresInMs}; a link lives up to ${longestLinkMs} (not quite seven days).`,
-      );
+    if (!(expiresInMs > 0 && expiresInMs <= maxLinkMs)) {
+      throw invalid(`expiresInMs is ${expiresInMs}; a link lives up to ${maxLinkMs} (not quite seven days).`);
     }
     if (method === "PUT") await ensureContainer();
     const blob = container.getBlobClient(key);

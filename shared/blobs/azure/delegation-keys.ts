@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 /** For the difference between our clock and Azure's. */
 const skewMs = 15 * 60_000;
 /** Azure gives user-delegation keys, and so the links that they sign, seven days from its own now. */
-export const longestLinkMs = 7 * 86_400_000 - skewMs;
+export const maxLinkMs = 7 * 86_400_000 - skewMs;
 /** One key a day for links of up to some hours. */
 const usualMs = 86_400_000;
 
@@ -22,7 +22,7 @@ export function createDelegationKeys(dependencies: {
   return (linkEndsMs) => {
     const now = clock();
     if (current === undefined || current.expiresMs < linkEndsMs) {
-      const expiresMs = Math.min(Math.max(linkEndsMs, now + usualMs), now + longestLinkMs);
+      const expiresMs = Math.min(Math.max(linkEndsMs, now + usualMs), now + maxLinkMs);
       const asked = { expiresMs, key: request(new Date(now - skewMs), new Date(expiresMs)) };
       current = asked;
       asked.key.catch(() => {

@@ -10,8 +10,8 @@ import {
 
 /** How long a request waits for a server that is starting again, before it is told to come later. */
 const patienceMs = 2_000;
-const longestPauseMs = 400;
-const mostAttempts = 3;
+const maxPauseMs = 400;
+const maxAttempts = 3;
 
 /**
  * Kysely's driver of PostgreSQL over a network that fails. What certainly left nothing behind is done again on a new
@@ -22,7 +22,7 @@ const mostAttempts = 3;
 export function surviving(inner: Driver): Driver {
   const connect = async (): Promise<DatabaseConnection> => {
     const untilMs = performance.now() + patienceMs;
-    for (let pauseMs = 25; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    for (let pauseMs = 25; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
       try {
         return await inner.acquireConnection();
       } catch (error) {
@@ -65,7 +65,7 @@ export function surviving(inner: Driver): Driver {
           if (!isLostConnection(error) || this.isInTransaction) throw told(error);
           const isSafe = onlyReads(query) || isUndone(error);
           if (!isSafe) throw new UncertainChange(error);
-          if (attempt === mostAttempts) throw told(error);
+          if (attempt === maxAttempts) throw told(error);
         }
         await this.replace();
       }
@@ -98,7 +98,7 @@ export function surviving(inner: Driver): Driver {
           connected.isInTransaction = true;
           return;
         } catch (error) {
-          if (!isLostConnection(error) || attempt === mostAttempts) throw told(error);
+          if (!isLostConnection(error) || attempt === maxAttempts) throw told(error);
         }
         await connected.replace();
       }

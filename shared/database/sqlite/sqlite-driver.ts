@@ -12,7 +12,7 @@ export interface SqliteDriverOptions {
   readonly onWrite?: (fault: KetlineError | null) => void;
 }
 
-const longestPauseMs = 100;
+const maxPauseMs = 100;
 
 /**
  * Kysely's view of one SQLite connection, which its users take in turns. What was written is acknowledged when it is on
@@ -102,7 +102,7 @@ export function createSqliteDriver(
     /** Runs what is whole in itself: after an error it has left nothing behind. */
     async #whenFree<Result>(run: () => Result): Promise<Result> {
       const untilMs = performance.now() + patienceMs;
-      for (let pauseMs = 2; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      for (let pauseMs = 2; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
         await this.#take();
         try {
           return run();

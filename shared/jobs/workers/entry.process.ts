@@ -17,7 +17,7 @@ export type ProcessMessage =
   | { readonly kind: "done"; readonly outcome: Uint8Array; readonly heldBytes: number };
 
 /** More would be taken from the server's memory, which is to outlive what strangers send. */
-const mostOutcomeBytes = 1024 ** 3;
+const maxOutcomeBytes = 1024 ** 3;
 
 const send = (message: ProcessMessage) => process.send?.(message);
 
@@ -30,8 +30,8 @@ async function perform({ module, task }: ProcessTask): Promise<void> {
 
 function bounded(outcome: WorkerOutcome): Uint8Array {
   const bytes = serialize(outcome);
-  if (bytes.byteLength <= mostOutcomeBytes) return bytes;
-  const message = `The result has ${bytes.byteLength} bytes; at most ${mostOutcomeBytes} are passed on.`;
+  if (bytes.byteLength <= maxOutcomeBytes) return bytes;
+  const message = `The result has ${bytes.byteLength} bytes; at most ${maxOutcomeBytes} are passed on.`;
   const ketline = { kind: "too_large", details: {} } as const;
   const error = { name: "KetlineError", message, stack: undefined, ketline };
   return serialize({ kind: "error", error } satisfies WorkerOutcome);

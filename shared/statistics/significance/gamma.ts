@@ -32,13 +32,13 @@ export function upperGamma(a: number, x: number): number {
   return x < a + 1 ? 1 - lowerSeries(a, x, lnFactor) : upperFraction(a, x, lnFactor);
 }
 
-const mostTerms = 100_000;
+const maxTerms = 100_000;
 const epsilon = 1e-17;
 
 function lowerSeries(a: number, x: number, lnFactor: number): number {
   let term = 1 / a;
   let sum = term;
-  for (let k = 1; k < mostTerms && term > sum * epsilon; k++) {
+  for (let k = 1; k < maxTerms && term > sum * epsilon; k++) {
     term *= x / (a + k);
     sum += term;
   }
@@ -52,7 +52,7 @@ function upperFraction(a: number, x: number, lnFactor: number): number {
   let c = 1 / tiny;
   let d = 1 / b;
   let h = d;
-  for (let i = 1; i < mostTerms; i++) {
+  for (let i = 1; i < maxTerms; i++) {
     const an = -i * (i - a);
     b += 2;
     d = an * d + b;

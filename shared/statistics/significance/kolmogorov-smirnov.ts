@@ -9,7 +9,7 @@ export interface KolmogorovSmirnov {
 }
 
 /** Cells of the lattice that the exact law may take; about 10 ms. */
-const mostCells = 1e6;
+const maxCells = 1e6;
 
 /**
  * The two-sided, two-sample test of Kolmogorov and Smirnov. Ties are passed over before the functions are compared, so
@@ -43,7 +43,7 @@ export function kolmogorovSmirnov(a: ArrayLike<number>, b: ArrayLike<number>): K
  */
 export function kolmogorovSmirnovP(steps: number, n: number, m: number): KolmogorovSmirnov {
   const d = steps / (n * m);
-  return n * m <= mostCells
+  return n * m <= maxCells
     ? { d, p: exactTail(steps, n, m), method: "exact" }
     : { d, p: steps === 0 ? 1 : correctedTail(d, (n * m) / (n + m)), method: "asymptotic" };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { histogramOf, mostFrequent } from "../../../quantum/results/histogram.ts";
+import { histogramOf, maxFrequent } from "../../../quantum/results/histogram.ts";
 import { histogramPicture } from "../../../quantum/results/histogram-picture.ts";
 import { histogramOfResults, resultsDocument, runHistogram } from "../../../quantum/results/results.ts";
 
@@ -94,7 +94,7 @@ describe("a histogram", () => {
   });
 
   it("shows the most frequent and counts the rest", () => {
-    expect(mostFrequent(histogram, 2)).toEqual({
+    expect(maxFrequent(histogram, 2)).toEqual({
       top: [
         { outcome: "00", count: 10 },
         { outcome: "11", count: 5 },

@@ -19,14 +19,14 @@ export interface BinnedCategory {
 }
 
 /** Bins beside the one for missing values, so that a code fits into a byte. */
-export const mostBins = 255;
+export const maxBins = 255;
 /** Fewer bins for few rows: a bin of less than eight rows tells little and costs time in every leaf. */
 const smallData = 2000;
 /** Quantiles of more values do not move by anything that matters. */
-const mostSampled = 200_000;
+const maxSampled = 200_000;
 
 export function binsFor(rows: number): number {
-  return rows < smallData ? Math.max(2, Math.min(63, Math.floor(rows / 8))) : mostBins;
+  return rows < smallData ? Math.max(2, Math.min(63, Math.floor(rows / 8))) : maxBins;
 }
 
 /**
@@ -72,8 +72,8 @@ export function cutNumbers(
 
 function sortedSample(values: Float32Array | Float64Array, seed: number): Float64Array {
   let known = 0;
-  const kept = new Float64Array(Math.min(values.length, mostSampled));
-  if (values.length <= mostSampled) {
+  const kept = new Float64Array(Math.min(values.length, maxSampled));
+  if (values.length <= maxSampled) {
     for (let row = 0; row < values.length; row++) {
       const value = values[row] as number;
       if (Number.isFinite(value)) kept[known++] = value;
@@ -81,8 +81,8 @@ function sortedSample(values: Float32Array | Float64Array, seed: number): Float6
   } else {
     const random = seededRandom(seed);
     // One row of every stretch: an even spread over a file that is sorted by time.
-    const stretch = values.length / mostSampled;
-    for (let index = 0; index < mostSampled; index++) {
+    const stretch = values.length / maxSampled;
+    for (let index = 0; index < maxSampled; index++) {
       const value = values[Math.floor((index + random()) * stretch)] as number;
       if (Number.isFinite(value)) kept[known++] = value;
     }

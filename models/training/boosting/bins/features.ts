@@ -1,7 +1,7 @@
 import type { HoldoutBatch } from "../../data/holdout-rows.ts";
 import type { FeatureColumn, TrainingRows } from "../../data/training-rows.ts";
 import { type BinnedRows, packRows } from "./binned-rows.ts";
-import { type BinnedFeature, binsFor, codeNumbers, cutNumbers, mostBins } from "./bins.ts";
+import { type BinnedFeature, binsFor, codeNumbers, cutNumbers, maxBins } from "./bins.ts";
 
 /** How the raw values of a feature become codes: the same in training, in evaluation and in the graph. */
 export type FeatureCoding =
@@ -36,7 +36,7 @@ export function fitCoding({ features, rows }: TrainingRows, settings: CodingSett
   const frequent = <Value>(levels: readonly { value: Value; rows: number }[]): Value[] =>
     levels
       .filter((level) => level.rows >= minLevelRows)
-      .slice(0, mostBins)
+      .slice(0, maxBins)
       .map(({ value }) => value);
   return features.map((feature): FeatureCoding => {
     const { name } = feature;

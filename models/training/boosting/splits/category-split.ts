@@ -13,7 +13,7 @@ import {
 /** As LightGBM's `cat_smooth`, `cat_l2` and `max_cat_threshold`: against sets that fit the noise of rare categories. */
 const smoothing = 10;
 const penalty = 10;
-const mostInSet = 32;
+const maxInSet = 32;
 /** A category of fewer rows in the leaf stays with the rest (scikit-learn's MIN_CAT_SUPPORT). */
 const fewestRows = 10;
 
@@ -37,7 +37,7 @@ export function categorySplit(
   const rows = Math.floor(packed / unit);
   const parent = parentScore(sums, rows, unit, quantum, rules);
   const order = byMeanGradient(bins, offset, histogram, packing);
-  const most = Math.min(mostInSet, Math.ceil(order.length / 2));
+  const most = Math.min(maxInSet, Math.ceil(order.length / 2));
   let bestGain = 2 * least;
   let bestSize = 0;
   let bestFromEnd = false;

@@ -21,13 +21,13 @@ const rows = Array.from({ length: 203 }, (_, id) => ({
 }));
 
 let running = 0;
-let mostRunning = 0;
+let maxRunning = 0;
 /** Counts how many pieces of work are under way at a time. */
 const counting = (workers: WorkerPool): WorkerPool => ({
   ...workers,
   async runApart(...call) {
     running++;
-    mostRunning = Math.max(mostRunning, running);
+    maxRunning = Math.max(maxRunning, running);
     try {
       return await workers.runApart(...call);
     } finally {
@@ -75,7 +75,7 @@ const request = (model: string, more: { input?: object; output?: object } & obje
 
 describe("the predictions of a data set", () => {
   it("are those of its rows one by one, in their order, with the columns to keep before them", async () => {
-    mostRunning = 0;
+    maxRunning = 0;
     const job = await ground.predict(request("sum", { output: { keep: ["id", "name"] } }));
     expect(job, job.error ?? "").toMatchObject({ state: "succeeded", attempt: 1, progress: 1 });
     const found = await ground.rowsOf("sum-scored");
@@ -87,7 +87,7 @@ describe("the predictions of a data set", () => {
   });
 
   it("are made of several chunks at a time", async () => {
-    expect(mostRunning).toBeGreaterThan(1);
+    expect(maxRunning).toBeGreaterThan(1);
   });
 
   it("come from a table of columns in the order that was asked for, where the model names none", async () => {

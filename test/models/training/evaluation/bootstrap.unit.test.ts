@@ -9,7 +9,7 @@ const random = seededRandom(5);
 const rows = 4000;
 const said = Float64Array.from({ length: rows }, () => random());
 const labels = said.map((chance) => Number(random() < chance));
-const plain = { seed: 1, resamples: 400, mostRows: rows };
+const plain = { seed: 1, resamples: 400, maxRows: rows };
 
 describe("bootstrap intervals", () => {
   it("are as wide as theory says for a mean, and hold the metric", () => {
@@ -24,7 +24,7 @@ describe("bootstrap intervals", () => {
 
   it("are as wide from a part of the rows as from all", () => {
     const all = bootstrapIntervals(binaryMetrics, labels, said, plain);
-    const part = bootstrapIntervals(binaryMetrics, labels, said, { ...plain, mostRows: 1000 });
+    const part = bootstrapIntervals(binaryMetrics, labels, said, { ...plain, maxRows: 1000 });
     const widthOf = (found: typeof all) => (found.auc?.high ?? 0) - (found.auc?.low ?? 0);
     // Not scaled, the part would be twice as wide; a thousand rows know their own spread to some 10 %.
     expect(Math.abs(widthOf(part) / widthOf(all) - 1)).toBeLessThan(0.35);

@@ -6,8 +6,8 @@ import { invalid } from "../errors.ts";
  */
 export interface BlobParts {
   /**
-   * An address at which anybody may PUT this one part until it expires; put again, it replaces the part. The answer may
-   * bear an ETag, to be handed to `join`.
+   * An address at which anybody may PUT this one part until it expires; put again, it replaces the part. Whatever is left
+   * out of it or added, it never writes the blob itself. The answer may bear an ETag, to be handed to `join`.
    */
   signedUrl(part: BlobPart, access: PartAccess): Promise<string>;
   /**
@@ -15,11 +15,11 @@ export interface BlobParts {
    * that a join whose answer was lost can be repeated.
    *
    * @throws invalid naming a part that did not arrive, or whose ETag is not the given one (where the store gives ETags:
-   *   Azure gives none for a block); tooLarge when all together have more than `maxBytes`; conflict when another upload of
-   *   this key was finished in between and took the parts with it.
+   *   Azure gives none for a block); tooLarge when all together have more than `maxBytes`; conflict when parts changed
+   *   while they were joined.
    */
   join(upload: BlobUpload, parts: readonly ArrivedPart[], options?: JoinOptions): Promise<void>;
-  /** Removes what arrived for this upload. Azure does that by itself, a week after the last part. */
+  /** Removes what arrived for this upload; what is not there is no error. */
   discard(upload: BlobUpload): Promise<void>;
 }
 

@@ -1,21 +1,38 @@
+import { createHash } from "node:crypto";
 import type { BlockBlobClient } from "@azure/storage-blob";
 import { callStorage, codeOfStorage, isStatus, shortCallMs } from "../../azure-storage/calls.ts";
 import { conflict } from "../../errors.ts";
 import { exceeds } from "../bodies.ts";
 import { defaultContentType } from "../content-types.ts";
-import { type BlobParts, blockIdOf, checkParts, linkToBlock, missingPart } from "../parts.ts";
+import {
+  type BlobParts,
+  type BlobUpload,
+  blockIdOf,
+  checkParts,
+  linkToBlock,
+  missingPart,
+} from "../parts.ts";
 
 /** A list of 50,000 blocks takes longer than other short calls. */
 const listTimeoutMs = 2 * shortCallMs;
+/** A copy within one account moves no bytes through us; Azure promises no time for it. */
+const copyTimeoutMs = 10 * 60_000;
+/** How long a link from the service to itself lives, which is asked for at the copy's start. */
+const copyLinkMs = 15 * 60_000;
+const copyPollMs = 250;
 
-/** Parts as blocks of a block blob, sent to Azure by whoever holds the links, and committed by us. */
+/**
+ * Parts as blocks of a block blob, sent to Azure by whoever holds the links. They are staged under a key of the upload's
+ * own, and what was committed there is copied to the blob's key: a link signs its blob and not the operation, so that
+ * whoever leaves `comp=block` out of it writes the whole blob that it names.
+ */
 export function createAzureParts(options: {
   readonly service: string;
-  blobUrl(key: string, expiresInMs: number): Promise<string>;
+  linkTo(key: string, method: "GET" | "PUT", expiresInMs: number): Promise<string>;
   /** @throws invalid for a bad key */
   blobOf(key: string): BlockBlobClient;
 }): BlobParts {
-  const { service, blobUrl, blobOf } = options;
+  const { service, linkTo, blobOf } = options;
 
   /** Sizes by id. Committed ones too: a join that is repeated finds its blocks there. */
   async function stagedIn(
@@ -34,14 +51,32 @@ export function createAzureParts(options: {
     }
   }
 
-  return {
-    signedUrl: async ({ key, uploadId, number }, { expiresInMs }) =>
-      linkToBlock(await blobUrl(key, expiresInMs), blockIdOf(uploadId, number)),
+  /** @param etag of what was committed: whoever still holds a link may have written there since */
+  async function copy(upload: BlobUpload, etag: string, signal: AbortSignal | undefined): Promise<void> {
+    const source = await linkTo(stagingKeyOf(upload), "GET", copyLinkMs);
+    await callStorage(service, { timeoutMs: copyTimeoutMs, signal }, async (abortSignal) => {
+      const copying = await blobOf(upload.key).beginCopyFromURL(source, {
+        abortSignal,
+        intervalInMs: copyPollMs,
+        sourceConditions: { ifMatch: etag },
+      });
+      await copying.pollUntilDone();
+    });
+  }
 
-    async join({ key, uploadId }, parts, { contentType, maxBytes, signal } = {}) {
+  return {
+    signedUrl: async (part, { expiresInMs }) => {
+      blobOf(part.key);
+      const blockId = blockIdOf(part.uploadId, part.number);
+      return linkToBlock(await linkTo(stagingKeyOf(part), "PUT", expiresInMs), blockId);
+    },
+
+    async join(upload, parts, { contentType, maxBytes, signal } = {}) {
       checkParts(parts);
-      const blob = blobOf(key);
-      const staged = await stagedIn(blob, signal);
+      const { key, uploadId } = upload;
+      blobOf(key);
+      const staging = blobOf(stagingKeyOf(upload));
+      const staged = await stagedIn(staging, signal);
       let sizeBytes = 0;
       const ids = parts.map(({ number }) => {
         const id = blockIdOf(uploadId, number);
@@ -52,19 +87,34 @@ export function createAzureParts(options: {
       });
       if (maxBytes !== undefined && sizeBytes > maxBytes) throw exceeds(maxBytes);
       try {
-        await callStorage(service, { timeoutMs: listTimeoutMs, signal }, (abortSignal) =>
-          blob.commitBlockList(ids, {
+        const committed = await callStorage(service, { timeoutMs: listTimeoutMs, signal }, (abortSignal) =>
+          staging.commitBlockList(ids, {
             abortSignal,
             blobHTTPHeaders: { blobContentType: contentType ?? defaultContentType(key) },
           }),
         );
+        await copy(upload, committed.etag ?? "", signal);
       } catch (error) {
-        if (codeOfStorage(error) !== "InvalidBlockList") throw error;
-        throw conflict(`Another upload of "${key}" was finished meanwhile and took these parts with it.`);
+        if (!isStatus(error, 409, 412) && codeOfStorage(error) !== "InvalidBlockList") throw error;
+        throw conflict(
+          `The parts of "${key}" changed while they were joined, or are being joined by another request: ask again.`,
+        );
       }
     },
 
-    // There is no call for it, and other uploads of the same blob may be under way.
-    discard: async () => {},
+    // What was never committed Azure removes by itself, a week after the last part.
+    async discard(upload) {
+      try {
+        await callStorage(service, { timeoutMs: shortCallMs }, (abortSignal) =>
+          blobOf(stagingKeyOf(upload)).delete({ abortSignal }),
+        );
+      } catch (error) {
+        if (!isStatus(error, 404)) throw error;
+      }
+    },
   };
+}
+
+function stagingKeyOf({ key, uploadId }: BlobUpload): string {
+  return `parts/${uploadId}/${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
 }

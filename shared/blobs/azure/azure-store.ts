@@ -249,7 +249,7 @@ export function createAzureBlobStore(options: AzureBlobStoreOptions): BlobStore 
 
   const parts = createAzureParts({
     service,
-    blobUrl: (key, expiresInMs) => signedUrl(key, { method: "PUT", expiresInMs }),
+    linkTo: (key, method, expiresInMs) => signedUrl(key, { method, expiresInMs }),
     blobOf(key) {
       checkKey(key);
       return container.getBlockBlobClient(key);

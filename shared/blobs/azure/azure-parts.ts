@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockBlobClient } from "@azure/storage-blob";
 import { callStorage, codeOfStorage, isStatus, shortCallMs } from "../../azure-storage/calls.ts";
-import { conflict } from "../../errors.ts";
+import { conflict, unavailable } from "../../errors.ts";
 import { exceeds } from "../bodies.ts";
 import { defaultContentType } from "../content-types.ts";
 import {
@@ -57,10 +58,18 @@ export function createAzureParts(options: {
     await callStorage(service, { timeoutMs: copyTimeoutMs, signal }, async (abortSignal) => {
       const copying = await blobOf(upload.key).beginCopyFromURL(source, {
         abortSignal,
-        intervalInMs: copyPollMs,
         sourceConditions: { ifMatch: etag },
       });
-      await copying.pollUntilDone();
+      while (!copying.isDone()) {
+        await copying.poll({ abortSignal });
+        if (!copying.isDone()) await sleep(copyPollMs, undefined, { signal: abortSignal });
+      }
+      const { copyStatus } = copying.getResult() ?? {};
+      if (copyStatus !== "success") {
+        throw unavailable(
+          `${service} ended the joining of "${upload.key}" as ${copyStatus ?? "failed"}: ask again.`,
+        );
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 import { invalid } from "../../shared/errors.ts";
 import { bindInputs } from "./openqasm.ts";
+import { elaborate, isOpenQasm2 } from "./openqasm2/index.ts";
 
 export const languages = ["qsharp", "openqasm"] as const;
 export type Language = (typeof languages)[number];
@@ -117,7 +118,11 @@ function bindFirst(
   const [first, ...others] = files;
   if (first === undefined)
     throw invalid("files is empty; a program has at least one file.", { field: "files" });
-  return [{ name: first.name, text: bindInputs(first.text, inputs) }, ...others];
+  if (!isOpenQasm2(first.text))
+    return [{ name: first.name, text: bindInputs(first.text, inputs) }, ...others];
+  const text = elaborate(files);
+  // There are none in version 2; whoever gives some is told so.
+  return [{ name: first.name, text: bindInputs(text, inputs) }];
 }
 
 function isList(value: readonly unknown[] | Readonly<Record<string, unknown>>): value is readonly unknown[] {

@@ -1,0 +1,1 @@
+export { elaborate, isOpenQasm2 } from "./elaborate.ts";

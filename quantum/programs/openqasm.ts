@@ -1,4 +1,5 @@
 import { invalid } from "../../shared/errors.ts";
+import { readRegisters } from "./registers.ts";
 
 /**
  * Gives the `input` declarations of an OpenQASM 3 program their values: `input float theta;` becomes
@@ -8,7 +9,8 @@ import { invalid } from "../../shared/errors.ts";
  * @param inputs number, boolean or a bit string by name
  * @throws invalid when an input is missing, unknown or of another type
  */
-export function bindInputs(source: string, inputs: Readonly<Record<string, unknown>>): string {
+export function bindInputs(text: string, inputs: Readonly<Record<string, unknown>>): string {
+  const source = readRegisters(text, maskComments(text));
   const masked = maskComments(source);
   const declarations = [
     ...masked.matchAll(/\binput\s+([A-Za-z_]\w*(?:\s*\[[^\];]*\])*)\s+([A-Za-z_]\w*)\s*;/g),

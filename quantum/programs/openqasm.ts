@@ -1,6 +1,11 @@
 import { invalid } from "../../shared/errors.ts";
 import { readRegisters } from "./registers.ts";
 
+interface SourceFile {
+  readonly name: string;
+  readonly text: string;
+}
+
 /**
  * Gives the `input` declarations of an OpenQASM 3 program their values: `input float theta;` becomes
  * `const float theta = 0.7;`. The compiler has no way to pass inputs, and constants would join the program's output, so
@@ -9,8 +14,7 @@ import { readRegisters } from "./registers.ts";
  * @param inputs number, boolean or a bit string by name
  * @throws invalid when an input is missing, unknown or of another type
  */
-export function bindInputs(text: string, inputs: Readonly<Record<string, unknown>>): string {
-  const source = readRegisters(text, maskComments(text));
+export function bindInputs(source: string, inputs: Readonly<Record<string, unknown>>): string {
   const masked = maskComments(source);
   const declarations = [
     ...masked.matchAll(/\binput\s+([A-Za-z_]\w*(?:\s*\[[^\];]*\])*)\s+([A-Za-z_]\w*)\s*;/g),
@@ -35,6 +39,11 @@ export function bindInputs(text: string, inputs: Readonly<Record<string, unknown
   });
   const hasOutputs = topLevel(masked, [...masked.matchAll(/\boutput\b/g)]).length > 0;
   return apply(source, hasOutputs ? edits : [...edits, ...bitsAsOutputs(masked)]);
+}
+
+/** The file with its registers read as the language does. @throws invalid with the place of what is refused */
+export function withRegisters(file: SourceFile): SourceFile {
+  return { name: file.name, text: readRegisters(file.name, file.text, maskComments(file.text)) };
 }
 
 interface Edit {

@@ -1,5 +1,5 @@
 import { invalid } from "../../shared/errors.ts";
-import { bindInputs } from "./openqasm.ts";
+import { bindInputs, withRegisters } from "./openqasm.ts";
 import { elaborate, isOpenQasm2 } from "./openqasm2/index.ts";
 
 export const languages = ["qsharp", "openqasm"] as const;
@@ -118,8 +118,10 @@ function bindFirst(
   const [first, ...others] = files;
   if (first === undefined)
     throw invalid("files is empty; a program has at least one file.", { field: "files" });
-  if (!isOpenQasm2(first.text))
-    return [{ name: first.name, text: bindInputs(first.text, inputs) }, ...others];
+  if (!isOpenQasm2(first.text)) {
+    const { name, text } = withRegisters(first);
+    return [{ name, text: bindInputs(text, inputs) }, ...others.map(withRegisters)];
+  }
   const text = elaborate(files);
   // There are none in version 2; whoever gives some is told so.
   return [{ name: first.name, text: bindInputs(text, inputs) }];

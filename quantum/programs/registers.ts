@@ -9,7 +9,7 @@ import { invalid } from "../../shared/errors.ts";
  * @param masked the source with comments and strings as spaces, every position where it was
  * @throws invalid with line and column of what is refused, and what to write in its place
  */
-export function readRegisters(source: string, masked: string): string {
+export function readRegisters(file: string, source: string, masked: string): string {
   const sizes = registersIn(masked);
   if (sizes.size === 0) return source;
   const edits = new Map<number, { readonly end: number; readonly text: string }>();
@@ -24,7 +24,7 @@ export function readRegisters(source: string, masked: string): string {
     const size = slice === "" ? sizes.get(name) : undefined;
     const refuse = (what: string) => {
       const lines = source.slice(0, match.index).split("\n");
-      const place = `main.qasm:${lines.length}:${(lines.at(-1) ?? "").length + 1}`;
+      const place = `${file}:${lines.length}:${(lines.at(-1) ?? "").length + 1}`;
       throw invalid(
         `${place}: the register "${name}" ${what}, and the compiler would read its bits in the wrong order: name the ` +
           `bits, as in ${name}[0] and ${name}[1], where element 0 is the lowest.`,

@@ -66,6 +66,15 @@ describe("a classical register of OpenQASM 3", () => {
     );
   });
 
+  it("is read so in included files too", () => {
+    const text = "def number(bit[2] m) -> int { return int[2](m); }";
+    const files = [
+      { name: "main.qasm", text: source('include "more.inc"; qubit q;') },
+      { name: "more.inc", text },
+    ];
+    expect(() => programOf({ language: "openqasm", files })).toThrow('more.inc:1:45: the register "m"');
+  });
+
   it("takes time in proportion to the program", () => {
     const program = source(`qubit[2] q; bit[2] m; ${"if (m == 1) x q[0];\n".repeat(50_000)}`);
     expect(programOf({ language: "openqasm", source: program }).files[0]?.text).toContain("m[0] && !m[1]");

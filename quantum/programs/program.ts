@@ -1,15 +1,10 @@
 import { invalid } from "../../shared/errors.ts";
-import { bindInputs, withRegisters } from "./openqasm.ts";
 import { elaborate, isOpenQasm2 } from "./openqasm2/index.ts";
+import { bindInputs, readRegisters } from "./openqasm3/index.ts";
+import type { SourceFile } from "./source.ts";
 
 export const languages = ["qsharp", "openqasm"] as const;
 export type Language = (typeof languages)[number];
-
-export interface SourceFile {
-  /** A file name such as `main.qs`; in Q# its stem is the namespace of what it declares. */
-  readonly name: string;
-  readonly text: string;
-}
 
 /** A program that is ready to compile. */
 export interface Program {
@@ -119,8 +114,8 @@ function bindFirst(
   if (first === undefined)
     throw invalid("files is empty; a program has at least one file.", { field: "files" });
   if (!isOpenQasm2(first.text)) {
-    const { name, text } = withRegisters(first);
-    return [{ name, text: bindInputs(text, inputs) }, ...others.map(withRegisters)];
+    const { name, text } = readRegisters(first);
+    return [{ name, text: bindInputs(text, inputs) }, ...others.map(readRegisters)];
   }
   const text = elaborate(files);
   // There are none in version 2; whoever gives some is told so.

@@ -1,4 +1,5 @@
-import type { Program, SourceFile } from "../programs/program.ts";
+import type { Program } from "../programs/program.ts";
+import type { SourceFile } from "../programs/source.ts";
 
 /** What a callable takes and gives, as its types are written in Q#. */
 export interface Signature {

@@ -1,5 +1,6 @@
 import type { IProjectHost } from "qsharp-lang";
-import type { Program, SourceFile } from "../programs/program.ts";
+import type { Program } from "../programs/program.ts";
+import type { SourceFile } from "../programs/source.ts";
 import type { Compiler } from "./compiler.ts";
 import { diagnosticOf, projectRoot } from "./diagnostics.ts";
 import type { CheckOutcome, Diagnostic, Profile } from "./tasks.ts";

@@ -1,5 +1,6 @@
 import type { ProgramConfig } from "qsharp-lang";
-import type { Entry, Program, SourceFile } from "../programs/program.ts";
+import type { Entry, Program } from "../programs/program.ts";
+import type { SourceFile } from "../programs/source.ts";
 import type { Compiler } from "./compiler.ts";
 import { entryFile, programError } from "./diagnostics.ts";
 import { ArgumentMismatch, callText, importsOf, parseSignature, withoutEntryPoints } from "./entry.ts";

@@ -1,12 +1,15 @@
 import { invalid } from "../../../shared/errors.ts";
+import { bitsEqual, decimal, maskComments, type SourceFile } from "../source.ts";
 import { errorAt, type Token } from "./lexer.ts";
 import { isNamed, library, primitives } from "./library.ts";
-import { type Argument, type GateCall, type GateDefinition, type Operation, parse } from "./parser.ts";
-
-interface SourceFile {
-  readonly name: string;
-  readonly text: string;
-}
+import {
+  type Argument,
+  type Expression,
+  type GateCall,
+  type GateDefinition,
+  type Operation,
+  parse,
+} from "./parser.ts";
 
 interface Register {
   readonly of: "qubit" | "bit";
@@ -15,12 +18,12 @@ interface Register {
   readonly name: string;
 }
 
-const maxSteps = 200_000;
+const maxSteps = 300_000;
 const maxFiles = 100;
 const maxNesting = 200;
 
 export function isOpenQasm2(source: string): boolean {
-  return /^(?:[\s\uFEFF]|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*OPENQASM\s+2(?:\.\d+)?\s*;/.test(source);
+  return /^\s*OPENQASM\s+2(?:\.\d+)?\s*;/.test(maskComments(source));
 }
 
 /**
@@ -30,11 +33,12 @@ export function isOpenQasm2(source: string): boolean {
  * reads it the other way round), and the gates of `qelib1.inc` are those of Qiskit's. Gates of the program are written out.
  *
  * @param files the first is the program; the others may be included by it, also as `qelib1.inc`
- * @throws invalid with file, line and column of what is wrong; also past 200,000 steps
+ * @throws invalid with file, line and column of what is wrong; also past 300,000 steps: gates with their qubits and parameters
  */
 export function elaborate(files: readonly SourceFile[]): string {
   const gates = new Map<string, GateDefinition>();
   const registers = new Map<string, Register>();
+  const taken = new Set<string>();
   const lines: string[] = [];
   let steps = 0;
   let hasHeader = false;
@@ -75,9 +79,10 @@ export function elaborate(files: readonly SourceFile[]): string {
           break; // only a call of it has no meaning here
         case "if": {
           const register = registerOf(file.name, statement.register, "bit");
-          const condition = equals(register, statement.value);
+          count(register.size);
+          const condition = bitsEqual(register.name, register.size, statement.value);
           const inside = operationsOf(file.name, statement.operation);
-          lines.push(`if (${condition}) { ${inside.join(" ")} }`);
+          lines.push(`if ${condition} { ${inside.join(" ")} }`);
           break;
         }
         default:
@@ -88,17 +93,18 @@ export function elaborate(files: readonly SourceFile[]): string {
 
   /** Names of gates in the header that the compiler reads cannot be those of registers. */
   function nameFor(name: string): string {
-    const taken = new Set([...registers.values()].map((register) => register.name));
     let written = reserved.test(name) || primitives.has(name) || library.has(name) ? `${name}_` : name;
     while (taken.has(written)) written += "_";
+    taken.add(written);
     return written;
   }
 
   function checkGate(file: string, gate: GateDefinition): void {
     if (gates.has(gate.name.text)) throw errorAt(file, gate.name, "is defined twice");
+    const qubits = new Set(gate.qubits);
     for (const call of gate.body) {
       for (const { name, index } of call.arguments) {
-        if (index !== undefined || !gate.qubits.includes(name.text)) {
+        if (index !== undefined || !qubits.has(name.text)) {
           throw errorAt(file, name, `is none of the qubits of the gate "${gate.name.text}"`);
         }
       }
@@ -146,7 +152,10 @@ export function elaborate(files: readonly SourceFile[]): string {
   /** The elements that it names. */
   function elements(file: string, argument: Argument, of: Register["of"]): readonly string[] {
     const { name, size } = registerOf(file, argument.name, of);
-    if (argument.index === undefined) return Array.from({ length: size }, (_, index) => `${name}[${index}]`);
+    if (argument.index === undefined) {
+      count(size);
+      return Array.from({ length: size }, (_, index) => `${name}[${index}]`);
+    }
     if (argument.index >= size) {
       throw errorAt(file, argument.name, `has no element ${argument.index}: it has ${size}, from 0`);
     }
@@ -188,14 +197,13 @@ export function elaborate(files: readonly SourceFile[]): string {
       }
       default: {
         const definition = checkCall(file, operation);
-        const values = operation.parameters.map((value) => value(new Map()));
+        const values = operation.parameters.map((parameter) => evaluate(parameter, new Map()));
         for (const row of rows(
           file,
           operation.arguments,
           operation.arguments.map(() => "qubit" as const),
         )) {
-          const twice = row.findIndex((qubit, at) => row.indexOf(qubit) !== at);
-          if (twice >= 0) throw errorAt(file, operation.name, `is given the qubit ${row[twice]} twice`);
+          if (new Set(row).size < row.length) throw errorAt(file, operation.name, "is given one qubit twice");
           write(out, file, operation, definition, values, row, 0);
         }
       }
@@ -212,7 +220,7 @@ export function elaborate(files: readonly SourceFile[]): string {
     qubits: readonly string[],
     depth: number,
   ): void {
-    count();
+    count(values.length + qubits.length);
     if (depth > maxNesting) throw errorAt(file, call.name, `calls gates in gates over ${maxNesting} deep`);
     const wrong = values.find((value) => !Number.isFinite(value));
     if (wrong !== undefined)
@@ -230,11 +238,16 @@ export function elaborate(files: readonly SourceFile[]): string {
         definition.file,
         inner,
         innerDefinition(definition, inner.name.text),
-        inner.parameters.map((value) => value(given)),
+        inner.parameters.map((parameter) => evaluate(parameter, given)),
         inner.arguments.map(({ name }) => operands.get(name.text) ?? ""),
         depth + 1,
       );
     }
+  }
+
+  function evaluate({ value, size }: Expression, given: ReadonlyMap<string, number>): number {
+    count(size - 1);
+    return value(given);
   }
 
   /** The header's own gates mean each other, whatever the program calls its own. */
@@ -248,9 +261,9 @@ export function elaborate(files: readonly SourceFile[]): string {
     out.push(text);
   }
 
-  /** Calls of gates as well as what they come to: gates of gates that do nothing take time too. */
-  function count(): void {
-    steps += 1;
+  /** All that takes time or room: calls of gates with their qubits and parameters, also where they do nothing. */
+  function count(more = 1): void {
+    steps += more;
     if (steps > maxSteps) {
       throw invalid(`The program comes to more than ${maxSteps} steps when its gates are written out.`, {
         field: "source",
@@ -270,14 +283,5 @@ const reserved =
 /** From 0 to below 2π: full turns of one of our primitives change the phase of the whole alone. */
 function angle(value: number): string {
   const turn = 2 * Math.PI;
-  const text = String(((value % turn) + turn) % turn);
-  return /[.e]/.test(text) ? text : `${text}.0`;
-}
-
-/** Element 0 is the lowest bit. */
-function equals({ name, size }: Register, value: bigint): string {
-  if (value >> BigInt(size) !== 0n) return `${name}[0] && !${name}[0]`;
-  return Array.from({ length: size }, (_, index) =>
-    (value >> BigInt(index)) & 1n ? `${name}[${index}]` : `!${name}[${index}]`,
-  ).join(" && ");
+  return decimal(((value % turn) + turn) % turn);
 }

@@ -9,7 +9,7 @@ export interface Token {
 }
 
 const pattern =
-  /(?<space>[\s\uFEFF]+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<name>[A-Za-z_]\w*)|(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<string>"[^"\n]*")|(?<symbol>->|==|[;,()[\]{}+\-*/^])/y;
+  /([\s\uFEFF]+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)|([A-Za-z_]\w*)|((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|("[^"\n]*")|(->|==|[;,()[\]{}+\-*/^])/y;
 
 /** @throws invalid naming the place of a character that OpenQASM 2 does not know */
 export function tokensOf(file: string, source: string): readonly Token[] {
@@ -23,8 +23,7 @@ export function tokensOf(file: string, source: string): readonly Token[] {
     if (match === null) {
       throw errorAt(file, { ...place, text: source[at] ?? "" }, "is no character of an OpenQASM 2 program");
     }
-    const [text] = match;
-    const { name, number, string, space } = match.groups ?? {};
+    const [text, space, name, number, string] = match;
     if (space === undefined) {
       const kind =
         name !== undefined

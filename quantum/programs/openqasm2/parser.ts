@@ -41,8 +41,14 @@ export interface Argument {
   readonly index: number | undefined;
 }
 
-/** The value of a parameter as a real number, given those of the gate around it. */
-export type Expression = (parameters: ReadonlyMap<string, number>) => number;
+/** A parameter: a real number, given those of the gate around it. */
+export interface Expression {
+  readonly value: Value;
+  /** How many tokens it has, which is what a look at its value costs. */
+  readonly size: number;
+}
+
+type Value = (parameters: ReadonlyMap<string, number>) => number;
 
 const functions = new Map<string, (value: number) => number>([
   ["sin", Math.sin],
@@ -53,6 +59,9 @@ const functions = new Map<string, (value: number) => number>([
   ["sqrt", Math.sqrt],
 ]);
 const maxDepth = 200;
+const maxRegister = 100_000;
+/** A value calls itself for each of its operators. */
+const maxExpressionTokens = 2000;
 
 /** @throws invalid with the file, line and column of what is no OpenQASM 2 */
 export function parse(file: string, source: string): readonly Statement[] {
@@ -106,7 +115,7 @@ export function parse(file: string, source: string): readonly Statement[] {
     return { name: register, index };
   }
 
-  function sum(known: readonly string[], depth: number): Expression {
+  function sum(known: ReadonlySet<string>, depth: number): Value {
     if (depth > maxDepth) throw fail(peek(), `stands more than ${maxDepth} parentheses deep`);
     let left = product(known, depth);
     while (isNext("+") || isNext("-")) {
@@ -117,7 +126,7 @@ export function parse(file: string, source: string): readonly Statement[] {
     return left;
   }
 
-  function product(known: readonly string[], depth: number): Expression {
+  function product(known: ReadonlySet<string>, depth: number): Value {
     let left = signed(known, depth);
     while (isNext("*") || isNext("/")) {
       const isTimes = next().text === "*";
@@ -127,7 +136,7 @@ export function parse(file: string, source: string): readonly Statement[] {
     return left;
   }
 
-  function signed(known: readonly string[], depth: number): Expression {
+  function signed(known: ReadonlySet<string>, depth: number): Value {
     if (depth > maxDepth) throw fail(peek(), `stands more than ${maxDepth} signs deep`);
     if (accept("+")) return signed(known, depth + 1);
     if (!accept("-")) return power(known, depth);
@@ -135,14 +144,14 @@ export function parse(file: string, source: string): readonly Statement[] {
     return (given) => -value(given);
   }
 
-  function power(known: readonly string[], depth: number): Expression {
+  function power(known: ReadonlySet<string>, depth: number): Value {
     const base = atom(known, depth);
     if (!accept("^")) return base;
     const exponent = signed(known, depth + 1);
     return (given) => base(given) ** exponent(given);
   }
 
-  function atom(known: readonly string[], depth: number): Expression {
+  function atom(known: ReadonlySet<string>, depth: number): Value {
     const token = next();
     if (token.kind === "number") {
       const value = Number(token.text);
@@ -154,7 +163,7 @@ export function parse(file: string, source: string): readonly Statement[] {
       return value;
     }
     if (token.kind !== "name") throw fail(token, "stands where a number is expected");
-    if (known.includes(token.text)) return (given) => given.get(token.text) ?? Number.NaN;
+    if (known.has(token.text)) return (given) => given.get(token.text) ?? Number.NaN;
     if (token.text === "pi") return () => Math.PI;
     const apply = functions.get(token.text);
     if (apply === undefined) {
@@ -166,14 +175,23 @@ export function parse(file: string, source: string): readonly Statement[] {
     return (given) => apply(value(given));
   }
 
-  function parameters(known: readonly string[]): Expression[] {
+  function expression(known: ReadonlySet<string>): Expression {
+    const [start, first] = [position, peek()];
+    const value = sum(known, 0);
+    const size = position - start;
+    if (size > maxExpressionTokens)
+      throw fail(first, `begins a parameter of more than ${maxExpressionTokens} parts`);
+    return { value, size };
+  }
+
+  function parameters(known: ReadonlySet<string>): Expression[] {
     if (!accept("(") || accept(")")) return [];
-    const values = list(() => sum(known, 0));
+    const values = list(() => expression(known));
     expect(")");
     return values;
   }
 
-  function call(known: readonly string[]): GateCall {
+  function call(known: ReadonlySet<string>): GateCall {
     const gate = name();
     const values = parameters(known);
     const operands = list(argument);
@@ -187,8 +205,9 @@ export function parse(file: string, source: string): readonly Statement[] {
 
   function gate(): GateDefinition {
     const own = name();
-    const known = accept("(") && !accept(")") ? names() : [];
-    if (known.length > 0) expect(")");
+    const parameterNames = accept("(") && !accept(")") ? names() : [];
+    if (parameterNames.length > 0) expect(")");
+    const known = new Set(parameterNames);
     const qubits = names();
     expect("{");
     const body: GateCall[] = [];
@@ -198,7 +217,7 @@ export function parse(file: string, source: string): readonly Statement[] {
         expect(";");
       } else body.push(call(known));
     }
-    return { name: own, file, parameters: known, qubits, body };
+    return { name: own, file, parameters: parameterNames, qubits, body };
   }
 
   function operation(): Operation {
@@ -219,7 +238,7 @@ export function parse(file: string, source: string): readonly Statement[] {
       expect(";");
       return { kind: "barrier", arguments: operands };
     }
-    return call([]);
+    return call(new Set());
   }
 
   function register(of: "qubit" | "bit"): Statement {
@@ -227,7 +246,8 @@ export function parse(file: string, source: string): readonly Statement[] {
     expect("[");
     const sizeToken = peek();
     const size = whole();
-    if (size === 0) throw fail(sizeToken, "is no size of a register: it has at least one element");
+    if (size < 1 || size > maxRegister)
+      throw fail(sizeToken, `is no size of a register: it has 1 to ${maxRegister} elements`);
     expect("]");
     expect(";");
     return { kind: "register", of, name: own, size };

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { elaborate } from "../../../quantum/programs/openqasm2/index.ts";
+import { elaborate, isOpenQasm2 } from "../../../quantum/programs/openqasm2/index.ts";
+import { primitives } from "../../../quantum/programs/openqasm2/library.ts";
 import { programOf } from "../../../quantum/programs/program.ts";
 import { runHistogram } from "../../../quantum/results/results.ts";
+import { expectationOf, judge } from "../../../quantum/results/verdict.ts";
 import { createSimulator } from "../../../quantum/simulator/simulator.ts";
 import { createWorkerPool } from "../../../shared/jobs/index.ts";
 import {
@@ -43,6 +45,7 @@ const sx: Matrix = [
   ],
 ];
 const swap = [0, 2, 1, 3];
+const swap8 = [0, 1, 2, 3, 4, 5, 6, 7];
 const [a, b, c, d] = [-0.7, 4.1, -5.3, 9.2];
 
 /** Written down from the definition of each gate and not from its decomposition; the first qubit is the lowest bit. */
@@ -66,6 +69,7 @@ const gates: readonly (readonly [call: string, qubits: number, matrix: Matrix])[
   ["cz q[0],q[1]", 2, phase(2, (i) => (i === 3 ? Math.PI : 0))],
   ["ch q[0],q[1]", 2, controlled(u(Math.PI / 2, 0, Math.PI), 1)],
   ["csx q[0],q[1]", 2, controlled(sx, 1)],
+  ["cy q[0],q[1]", 2, controlled(u(Math.PI, Math.PI / 2, Math.PI / 2), 1)],
   ["swap q[0],q[1]", 2, swap.map((to) => swap.map((_, i) => [i === to ? 1 : 0, 0]))],
   [`crx(${a}) q[0],q[1]`, 2, controlled(rotation("X", a), 1)],
   [`cry(${a}) q[0],q[1]`, 2, controlled(rotation("Y", a), 1)],
@@ -75,6 +79,7 @@ const gates: readonly (readonly [call: string, qubits: number, matrix: Matrix])[
   [`cu3(${a},${b},${c}) q[0],q[1]`, 2, controlled(u(a, b, c), 1)],
   [`cu(${a},${b},${c},${d}) q[0],q[1]`, 2, controlled(u(a, b, c), 1, d)],
   [`rzz(${a}) q[0],q[1]`, 2, phase(2, (i) => (i === 0 || i === 3 ? -a / 2 : a / 2))],
+  ["cswap q[0],q[1],q[2]", 3, [0, 1, 2, 5, 4, 3, 6, 7].map((to) => swap8.map((i) => [i === to ? 1 : 0, 0]))],
   ["ccx q[0],q[1],q[2]", 3, controlled(x, 2)],
   ["c3x q[0],q[1],q[2],q[3]", 4, controlled(x, 3)],
   ["c3sqrtx q[0],q[1],q[2],q[3]", 4, controlled(sx, 3)],
@@ -111,6 +116,39 @@ describe("a gate of qelib1.inc", () => {
         expect(distance(run(text, qubits, before), apply(ideal, before))).toBeLessThan(1e-12);
       }
     }
+  });
+});
+
+describe("the gates that the compiler is given", () => {
+  const calls = [...primitives].map(([name, { parameters, qubits }]) => {
+    const operands = Array.from({ length: qubits }, (_, at) => `q[${at}]`).join(",");
+    return `${name}${parameters === 0 ? "" : `(${[d, b, c].slice(0, parameters).join(",")})`} ${operands};`;
+  });
+
+  it.each(calls)("are what their matrices say: %s", async (call) => {
+    const turns = (angles: readonly number[]) =>
+      angles.map((angle, at) => `u3(${angle},${angle + 1},${angle + 2}) q[${at}];`).join(" ");
+    const text = `qreg q[3]; creg c[3]; ${turns([0.4, 1.1, 2.3])} ${call} ${turns([0.9, 1.7, 0.3])}`;
+    const start = Array.from({ length: 8 }, (_, i) => [i === 0 ? 1 : 0, 0] as const);
+    const state = run(elaborated(text).replace("creg c[3];\n", ""), 3, start);
+    const expected = Object.fromEntries(
+      state.map(([re, im], i) => [[i & 1, (i >> 1) & 1, i >> 2].join(""), re * re + im * im]),
+    );
+    const shots = await simulator.run(
+      programOf({ language: "openqasm", source: `${header}${text} measure q -> c;` }),
+      500,
+      null,
+      { signal: new AbortController().signal },
+    );
+    expect(
+      judge(runHistogram(shots), expectationOf(expected), {
+        alpha: 1e-6,
+        comparisons: 1,
+        noiseless: true,
+        allowedDistance: 0,
+        detectDistance: undefined,
+      }),
+    ).toMatchObject({ verdict: "consistent" });
   });
 });
 
@@ -159,18 +197,34 @@ describe("a program of OpenQASM 2, run", () => {
   });
 });
 
+describe("the version", () => {
+  it.each([
+    ["OPENQASM 2.0;", true],
+    ["/* a */ // b\n /* OPENQASM 3; */ OPENQASM 2;", true],
+    ["OPENQASM 3.0;", false],
+    ["// OPENQASM 2.0;\nOPENQASM 3.0;", false],
+    ["qubit q;", false],
+    [`${"/* a */".repeat(70_000)}qubit q;`, false],
+    ["/*".repeat(200_000), false],
+  ])("is read in time that grows with the text alone: %.40s", (text, expected) => {
+    expect(isOpenQasm2(text)).toBe(expected);
+  });
+});
+
 describe("what is no program of OpenQASM 2", () => {
   it.each([
     ["qreg q[1]; y2 q[0];", "main.qasm:3:12", "is no gate that is defined before"],
     ["qreg q[1]; x q[1];", "main.qasm:3:14", "has no element 1: it has 1, from 0"],
-    ["qreg q[2]; cx q[0],q[0];", "main.qasm:3:12", "twice"],
+    ["qreg q[2]; cx q[0],q[0];", "main.qasm:3:12", "one qubit twice"],
     ["qreg q[2]; qreg r[3]; cx q,r;", "main.qasm:3:28", "is not of the size 2"],
     ["qreg q[1]; rx q[0];", "main.qasm:3:12", "takes 1 parameters, not 0"],
     ["qreg q[1]; rx(1/0) q[0];", "main.qasm:3:12", "Infinity, which is no number"],
     ["qreg q[1]; rx(theta) q[0];", "main.qasm:3:15", "is no parameter of this gate"],
     ["qreg q[1];\n  if(c==1) x q[0];", "main.qasm:4:6", "is no register of bits"],
     ["opaque mine q; qreg q[1]; mine q[0];", "main.qasm:3:27", "is no gate that is defined before"],
-    ["qreg q[0];", "main.qasm:3:8", "at least one element"],
+    ["qreg q[0];", "main.qasm:3:8", "1 to 100000 elements"],
+    ["qreg q[999999999];", "main.qasm:3:8", "1 to 100000 elements"],
+    [`qreg q[1]; rx(${"1+".repeat(100_000)}1) q[0];`, "main.qasm:3:15", "more than 2000 parts"],
     ["qreg q[1]; x q[0]", "main.qasm:3:18", 'where ";" is expected'],
     ["gate h a { h a; h a; } qreg q[1]; h q[0];", "main.qasm:3:12", "over 200 deep"],
     ['include "other.inc";', "main.qasm:3:9", "is not among the files"],
@@ -182,14 +236,18 @@ describe("what is no program of OpenQASM 2", () => {
     expect(() => elaborated(text)).toThrow(why);
   });
 
-  it("ends at 200,000 steps, also of gates that come to nothing", () => {
+  it("ends at 300,000 steps, also of gates that come to nothing", () => {
     const doubling = (inner: string) =>
       Array.from({ length: 60 }, (_, at) => `gate g${at + 1} a { g${at} a; g${at} a; }`).reduce(
         (text, gate) => `${text} ${gate}`,
         `gate g0 a { ${inner} }`,
       );
     for (const inner of ["x a;", ""]) {
-      expect(() => elaborated(`${doubling(inner)} qreg q[1]; g60 q[0];`)).toThrow("more than 200000 steps");
+      expect(() => elaborated(`${doubling(inner)} qreg q[1]; g60 q[0];`)).toThrow("more than 300000 steps");
+    }
+    for (const often of ["barrier q;", "x q;", "if(c==1) x q[0];", "reset q;"]) {
+      const text = `qreg q[5000]; creg c[5000]; ${often.repeat(20_000)}`;
+      expect(() => elaborated(text)).toThrow("more than 300000 steps");
     }
     expect(() => elaborate([{ name: "a.inc", text: 'OPENQASM 2.0; include "a.inc";' }])).toThrow("100 files");
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bindInputs } from "../../../quantum/programs/openqasm.ts";
+import { bindInputs } from "../../../quantum/programs/openqasm3/index.ts";
 import { programOf } from "../../../quantum/programs/program.ts";
 import { callText, importsOf, parseSignature, withoutEntryPoints } from "../../../quantum/simulator/entry.ts";
 
@@ -67,6 +67,13 @@ def f() -> bit { bit inner; return inner; }`;
     [{ theta: 1, n: 2.5 }, 'input "n"'],
   ])("%j is refused with the name at fault", (inputs, message) => {
     expect(() => bindInputs(source, inputs)).toThrow(message);
+  });
+});
+
+describe("a bit string among the inputs", () => {
+  it("has element 0 as its last digit, as one in the program", () => {
+    const bound = bindInputs("input bit[3] flags;", { flags: "001" });
+    expect(bound).toContain('const bit[3] flags = "100";'); // the compiler has it first
   });
 });
 

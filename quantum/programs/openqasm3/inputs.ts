@@ -1,23 +1,18 @@
-import { invalid } from "../../shared/errors.ts";
-import { readRegisters } from "./registers.ts";
-
-interface SourceFile {
-  readonly name: string;
-  readonly text: string;
-}
+import { invalid } from "../../../shared/errors.ts";
+import { apply, decimal, type Edit, maskComments } from "../source.ts";
 
 /**
  * Gives the `input` declarations of an OpenQASM 3 program their values: `input float theta;` becomes
  * `const float theta = 0.7;`. The compiler has no way to pass inputs, and constants would join the program's output, so
  * where no `output` is declared the bits become the outputs, as they were before.
  *
- * @param inputs number, boolean or a bit string by name
+ * @param inputs number, boolean or a bit string by name; the last digit of a bit string is element 0
  * @throws invalid when an input is missing, unknown or of another type
  */
 export function bindInputs(source: string, inputs: Readonly<Record<string, unknown>>): string {
   const masked = maskComments(source);
   const declarations = [
-    ...masked.matchAll(/\binput\s+([A-Za-z_]\w*(?:\s*\[[^\];]*\])*)\s+([A-Za-z_]\w*)\s*;/g),
+    ...masked.matchAll(/\binput\s+([A-Za-z_]\w*(?:\s*\[[^\];]{0,100}\])*)\s+([A-Za-z_]\w*)\s*;/g),
   ];
   const declared = new Set(declarations.map((match) => match[2]));
   for (const name of Object.keys(inputs)) {
@@ -41,21 +36,10 @@ export function bindInputs(source: string, inputs: Readonly<Record<string, unkno
   return apply(source, hasOutputs ? edits : [...edits, ...bitsAsOutputs(masked)]);
 }
 
-/** The file with its registers read as the language does. @throws invalid with the place of what is refused */
-export function withRegisters(file: SourceFile): SourceFile {
-  return { name: file.name, text: readRegisters(file.name, file.text, maskComments(file.text)) };
-}
-
-interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
-
 /** `bit[2] c;` becomes `output bit[2] c;`, and `bit c = measure q;` `output bit c; c = measure q;`. */
 function bitsAsOutputs(masked: string): readonly Edit[] {
-  const registers = /\b(bit(?:\s*\[[^\];]*\])?)\s+([A-Za-z_]\w*)\s*(;|=)/g;
-  const legacy = /\bcreg\s+([A-Za-z_]\w*)\s*(\[[^\];]*\])?\s*;/g;
+  const registers = /\b(bit(?:\s*\[[^\];]{0,100}\])?)\s+([A-Za-z_]\w*)\s*(;|=)/g;
+  const legacy = /\bcreg\s+([A-Za-z_]\w*)\s*(\[[^\];]{0,100}\])?\s*;/g;
   const bits = topLevel(masked, [...masked.matchAll(registers)])
     .filter((match) => !/\b(?:const|output|input)\s+$/.test(masked.slice(0, match.index)))
     .map((match): Edit => {
@@ -89,23 +73,14 @@ function literalOf(name: string, type: string, value: unknown): string {
     if (base === "int" || value >= 0) return String(value);
   }
   if (base === "bool" && typeof value === "boolean") return String(value);
-  if (base === "bit" && typeof value === "string" && /^[01]+$/.test(value)) return `"${value}"`;
+  if (base === "bit" && typeof value === "string" && /^[01]+$/.test(value)) {
+    return `"${[...value].toReversed().join("")}"`; // the compiler has element 0 at the left
+  }
   throw invalid(
     `The value ${JSON.stringify(value)} of input "${name}" is not of its type ${type}: float and angle take a number, ` +
       "int and uint a whole number, bool true or false, bit a string of 0 and 1.",
     { field },
   );
-}
-
-/** A decimal literal that OpenQASM reads as a float even where it is whole. */
-function decimal(value: number): string {
-  const text = String(value);
-  return /[.e]/.test(text) ? text : `${text}.0`;
-}
-
-/** Comments and strings as spaces, so that patterns see only code; every position stays where it was. */
-function maskComments(source: string): string {
-  return source.replace(/\/\/[^\n]*|\/\*[\s\S]*?\*\/|"[^"\n]*"/g, (text) => text.replace(/[^\n]/g, " "));
 }
 
 /** The matches outside of any braces. */
@@ -122,12 +97,4 @@ function topLevel<Match extends { readonly index: number }>(
     }
     return depth === 0;
   });
-}
-
-function apply(source: string, edits: readonly Edit[]): string {
-  let text = source;
-  for (const edit of edits.toSorted((a, b) => b.start - a.start)) {
-    text = text.slice(0, edit.start) + edit.text + text.slice(edit.end);
-  }
-  return text;
 }

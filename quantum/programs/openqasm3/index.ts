@@ -1,0 +1,2 @@
+export { bindInputs } from "./inputs.ts";
+export { readRegisters } from "./registers.ts";
